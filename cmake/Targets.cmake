@@ -1,0 +1,16 @@
+# What all our targets share, and the shape of a backend.
+function(talaria_target name)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/native/include ${CMAKE_SOURCE_DIR}/kernels/common)
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Werror)
+  if(NOT APPLE)
+    target_link_options(${name} PRIVATE -Wl,-z,noexecstack)
+  endif()
+  target_link_libraries(${name} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+endfunction()
+
+# libtalaria_NAME: a shared library that exports the one function talaria_backend.
+function(talaria_backend name)
+  add_library(talaria_${name} SHARED ${ARGN})
+  talaria_target(talaria_${name})
+  set_target_properties(talaria_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${TALARIA_OUT})
+endfunction()

@@ -1,0 +1,23 @@
+package io.talaria.backend;
+
+import java.util.List;
+import java.util.Optional;
+
+/** One way of computing: {@code reference}, {@code cpu}, {@code cuda} and so on. Found by {@link Backends}. */
+public interface Backend {
+    /** The name that users type before the colon of a device, such as {@code cpu}. */
+    String name();
+
+    /** Why this backend has no device here, as a sentence; empty if it has one. Never throws. */
+    Optional<String> unavailable();
+
+    /** The devices that {@link #open} takes, by index; empty if the backend is unavailable. */
+    List<DeviceInfo> devices();
+
+    /**
+     * Opens a device.
+     *
+     * @throws DeviceException if there is no such device, or it cannot be opened
+     */
+    Device open(int index);
+}

@@ -1,0 +1,50 @@
+package io.talaria.backend;
+
+import io.talaria.quant.TensorType;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+
+/**
+ * An open device with one queue. It owns every tensor and step made on it; the garbage collector frees nothing.
+ *
+ * <p>Verbs and {@link #run} only enqueue. {@link #read} and {@link #sync} wait, and report what failed meanwhile.
+ * Any call may throw {@link DeviceException}.
+ */
+public interface Device extends AutoCloseable {
+    DeviceInfo info();
+
+    /**
+     * Copies a weight to the device.
+     *
+     * @throws IOException if the source cannot be read
+     */
+    Tensor load(TensorSource source) throws IOException;
+
+    /** Allocates a tensor of zeros: an {@link Tensor.Kind#ACTIVATION} (F32 or I32) or a {@link Tensor.Kind#KV}. */
+    Tensor alloc(String label, Tensor.Kind kind, TensorType type, Shape shape);
+
+    /** Frees a tensor before the device is closed. */
+    void free(Tensor tensor);
+
+    /** Copies all of {@code source} into an activation at a byte offset, little-endian. */
+    void write(Tensor target, long offset, ByteBuffer source);
+
+    /** Fills {@code target} from an activation at a byte offset, little-endian, after all work queued so far. */
+    void read(Tensor source, long offset, ByteBuffer target);
+
+    /** Begins a step. */
+    Step newStep(StepOptions options);
+
+    /** Queues one run of a step over a batch of its shape. The batch may be refilled on return. */
+    void run(Step step, Batch batch);
+
+    /** Waits until the queue is empty. */
+    void sync();
+
+    /** True for ever after a sticky fault: the device can only be closed. */
+    boolean lost();
+
+    /** Frees everything of this device. Closing twice does nothing. */
+    @Override
+    void close();
+}

@@ -1,0 +1,237 @@
+package io.talaria.backend.jni;
+
+import io.talaria.backend.Batch;
+import io.talaria.backend.BatchShape;
+import io.talaria.backend.Device;
+import io.talaria.backend.DeviceException;
+import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.Shape;
+import io.talaria.backend.Step;
+import io.talaria.backend.StepOptions;
+import io.talaria.backend.Tensor;
+import io.talaria.backend.TensorSource;
+import io.talaria.quant.TensorType;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.EnumSet;
+import java.util.HashSet;
+import java.util.Set;
+
+/**
+ * A device behind the C ABI. Native code checks handles, shapes and sizes again; what is checked here is what gives a
+ * better sentence. Calls are serialised, so that the status belongs to the call that reads it.
+ */
+final class NativeDevice implements Device {
+    private static final Set<TensorType> WEIGHTS = EnumSet.of(
+            TensorType.F32,
+            TensorType.F16,
+            TensorType.BF16,
+            TensorType.Q4_0,
+            TensorType.Q8_0,
+            TensorType.Q4_K,
+            TensorType.Q5_K,
+            TensorType.Q6_K);
+    private static final int DESC_BYTES = 112;
+    private static final int DESC_LABEL = 48;
+    private static final int LABEL_BYTES = 63;
+    private static final int STEP_OPTIONS_BYTES = 40;
+    private static final int STAGING_BYTES = 8 << 20;
+
+    private final DeviceInfo info;
+    private final NativeStatus status = new NativeStatus();
+    private final Set<Long> steps = new HashSet<>();
+    private long handle;
+    private boolean lost;
+    private ByteBuffer staging;
+
+    NativeDevice(DeviceInfo info, long handle) {
+        this.info = info;
+        this.handle = handle;
+    }
+
+    @Override
+    public DeviceInfo info() {
+        return info;
+    }
+
+    @Override
+    public synchronized Tensor load(TensorSource source) throws IOException {
+        if (!WEIGHTS.contains(source.type())) {
+            throw new DeviceException(
+                    DeviceException.Kind.UNSUPPORTED,
+                    "tensor " + source.name() + ": " + info.device() + " does not compute with " + source.type()
+                            + " weights; the device 'reference' does, or quantise the model to one of " + WEIGHTS);
+        }
+        NativeTensor tensor = newTensor(source.name(), Tensor.Kind.WEIGHT, source.type(), source.shape());
+        try {
+            copy(source, tensor);
+            return tensor;
+        } catch (IOException | RuntimeException e) {
+            free(tensor);
+            throw e;
+        }
+    }
+
+    private void copy(TensorSource source, NativeTensor tensor) throws IOException {
+        long rowBytes = source.type().bytes(source.shape().columns());
+        long total = tensor.bytes();
+        int chunk = Math.toIntExact(Math.max(1, STAGING_BYTES / rowBytes) * rowBytes);
+        if (staging == null || staging.capacity() < chunk) {
+            staging = ByteBuffer.allocateDirect(Math.max(chunk, STAGING_BYTES));
+        }
+        for (long at = 0; at < total; at += chunk) {
+            int length = (int) Math.min(chunk, total - at);
+            source.read(at, staging.clear().limit(length));
+            check(Native.talaria_write(
+                    open(), tensor.handle(), at, staging.clear(), length, status.buffer()));
+        }
+    }
+
+    @Override
+    public synchronized Tensor alloc(String label, Tensor.Kind kind, TensorType type, Shape shape) {
+        if (kind == Tensor.Kind.WEIGHT) {
+            throw DeviceException.invalid("tensor " + label + ": weights are loaded, not allocated");
+        }
+        return newTensor(label, kind, type, shape);
+    }
+
+    private NativeTensor newTensor(String label, Tensor.Kind kind, TensorType type, Shape shape) {
+        ByteBuffer desc = ByteBuffer.allocateDirect(DESC_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        desc.putInt(DESC_BYTES).putInt(kindCode(kind)).putInt(type.id()).putInt(0);
+        desc.putLong(shape.outer()).putLong(shape.planes()).putLong(shape.rows()).putLong(shape.columns());
+        byte[] name = label.getBytes(StandardCharsets.UTF_8);
+        desc.put(DESC_LABEL, name, 0, Math.min(name.length, LABEL_BYTES));
+        long owner = kind == Tensor.Kind.HOST ? 0 : open();
+        long tensor = checkHandle(Native.talaria_tensor_new(owner, desc.clear(), DESC_BYTES, status.buffer()));
+        return new NativeTensor(tensor, label, kind, type, shape);
+    }
+
+    private static int kindCode(Tensor.Kind kind) {
+        return switch (kind) {
+            case WEIGHT -> Native.TALARIA_WEIGHT;
+            case ACTIVATION -> Native.TALARIA_ACTIVATION;
+            case KV -> Native.TALARIA_KV;
+            case HOST -> Native.TALARIA_HOST;
+        };
+    }
+
+    @Override
+    public synchronized void free(Tensor tensor) {
+        long owner = tensor.kind() == Tensor.Kind.HOST ? 0 : open();
+        check(Native.talaria_tensor_free(owner, NativeTensor.handleOf(tensor), status.buffer()));
+    }
+
+    @Override
+    public synchronized void write(Tensor target, long offset, ByteBuffer source) {
+        ByteBuffer direct = source;
+        if (!source.isDirect()) {
+            direct = ByteBuffer.allocateDirect(source.remaining()).put(source.duplicate()).flip();
+        }
+        check(Native.talaria_write(
+                open(), NativeTensor.handleOf(target), offset, direct.slice(), direct.remaining(), status.buffer()));
+    }
+
+    @Override
+    public synchronized void read(Tensor source, long offset, ByteBuffer target) {
+        int length = target.remaining();
+        ByteBuffer direct = target.isDirect() ? target.slice() : ByteBuffer.allocateDirect(length);
+        check(Native.talaria_read(
+                open(), NativeTensor.handleOf(source), offset, direct, length, status.buffer()));
+        if (!target.isDirect()) {
+            target.duplicate().put(direct);
+        }
+    }
+
+    @Override
+    public synchronized Step newStep(StepOptions options) {
+        int mode =
+                switch (options.activations()) {
+                    case HALF -> Native.TALARIA_ACTIVATIONS_HALF;
+                    case INT8, INT8_256 -> Native.TALARIA_ACTIVATIONS_INT8;
+                    case EXACT ->
+                        throw new DeviceException(
+                                DeviceException.Kind.UNSUPPORTED,
+                                "exact activations are for the reference alone; " + info.device() + " has half and int8");
+                };
+        if (options.activations().block() != 0 && options.activations().block() != info.activationBlock()) {
+            throw new DeviceException(
+                    DeviceException.Kind.UNSUPPORTED,
+                    info.device() + " rounds activations in blocks of " + info.activationBlock());
+        }
+        BatchShape shape = options.batch();
+        ByteBuffer bytes =
+                ByteBuffer.allocateDirect(STEP_OPTIONS_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.putInt(STEP_OPTIONS_BYTES).putInt(mode);
+        bytes.putInt(shape.rows()).putInt(shape.wanted()).putInt(shape.tables()).putInt(shape.blocks());
+        bytes.putInt(shape.targets()).putInt(shape.adjustments()).putInt(shape.maskWords()).putInt(0);
+        long step = checkHandle(
+                Native.talaria_step_new(open(), bytes.clear(), STEP_OPTIONS_BYTES, status.buffer()));
+        steps.add(step);
+        return new NativeStep(this, step, options);
+    }
+
+    synchronized void append(NativeStep step, OpArgs args) {
+        ByteBuffer bytes = args.bytes();
+        check(Native.talaria_step_append(
+                open(), step.handle(), args.op(), bytes, bytes.remaining(), status.buffer()));
+    }
+
+    synchronized void endStep(NativeStep step) {
+        check(Native.talaria_step_end(open(), step.handle(), status.buffer()));
+    }
+
+    synchronized void freeStep(NativeStep step) {
+        if (handle != 0 && steps.remove(step.handle())) {
+            check(Native.talaria_step_free(handle, step.handle(), status.buffer()));
+        }
+    }
+
+    @Override
+    public synchronized void run(Step step, Batch batch) {
+        if (!(step instanceof NativeStep nativeStep) || nativeStep.device() != this) {
+            throw DeviceException.invalid("the step is of another device");
+        }
+        ByteBuffer words = batch.buffer();
+        check(Native.talaria_run(open(), nativeStep.handle(), words, words.capacity(), status.buffer()));
+    }
+
+    @Override
+    public synchronized void sync() {
+        check(Native.talaria_sync(open(), status.buffer()));
+    }
+
+    @Override
+    public synchronized boolean lost() {
+        return lost;
+    }
+
+    @Override
+    public synchronized void close() {
+        if (handle != 0) {
+            long closing = handle;
+            handle = 0;
+            steps.clear();
+            staging = null;
+            status.check(Native.talaria_device_close(closing, status.buffer()));
+        }
+    }
+
+    private long open() {
+        if (handle == 0) {
+            throw DeviceException.invalid(info.device() + " is closed");
+        }
+        return handle;
+    }
+
+    private void check(int code) {
+        lost |= code == Native.TALARIA_LOST;
+        status.check(code);
+    }
+
+    private long checkHandle(long created) {
+        lost |= created == 0 && status.code() == Native.TALARIA_LOST;
+        return status.checkHandle(created);
+    }
+}

@@ -1,0 +1,69 @@
+package io.talaria.cli;
+
+import io.talaria.chat.Message;
+import io.talaria.chat.Role;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(name = "chat", mixinStandardHelpOptions = true, description = "A conversation in the terminal.")
+final class ChatCommand implements Callable<Integer> {
+    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "Path of a GGUF file. Default: a random test model.")
+    private String model;
+
+    @Option(names = "--system", paramLabel = "TEXT", description = "Instructions for the whole conversation.")
+    private String system;
+
+    @Option(
+            names = {"-n", "--max-tokens"},
+            paramLabel = "N",
+            description = "Tokens of an answer at most. Default: ${DEFAULT-VALUE}.")
+    private int maxTokens = 128;
+
+    @Mixin
+    private DeviceOptions devices;
+
+    @Override
+    public Integer call() throws IOException {
+        if (maxTokens < 1) {
+            throw new BadArgumentException("-n " + maxTokens + ": an answer has at least 1 token");
+        }
+        DeviceOptions.Choice choice = devices.choose();
+        try (Talker talker = Talker.load(ModelPath.openOrDefault(model), choice)) {
+            System.err.println("On " + choice.device() + ". An empty line or Ctrl-D ends the conversation.");
+            converse(talker);
+        }
+        return ExitCode.OK;
+    }
+
+    private void converse(Talker talker) throws IOException {
+        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        List<Message> messages = new ArrayList<>();
+        if (system != null) {
+            messages.add(new Message(Role.SYSTEM, system));
+        }
+        for (String line = ask(lines); line != null && !line.isBlank(); line = ask(lines)) {
+            messages.add(new Message(Role.USER, line));
+            Talker.Answer answer = talker.answer(talker.encode(messages), maxTokens, piece -> {
+                System.out.print(piece);
+                System.out.flush();
+            });
+            System.out.println();
+            messages.add(new Message(Role.ASSISTANT, answer.text()));
+        }
+    }
+
+    private static String ask(BufferedReader lines) throws IOException {
+        System.err.print("> ");
+        System.err.flush();
+        return lines.readLine();
+    }
+}

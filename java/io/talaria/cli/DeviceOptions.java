@@ -1,0 +1,90 @@
+package io.talaria.cli;
+
+import io.talaria.backend.Activations;
+import io.talaria.backend.Backends;
+import io.talaria.backend.Device;
+import io.talaria.quant.TensorType;
+import java.util.Locale;
+import picocli.CommandLine.Option;
+
+/** The options of every command that computes. */
+final class DeviceOptions {
+    @Option(
+            names = "--device",
+            paramLabel = "DEVICE",
+            description = "Where to compute: cpu or reference. Default: the best one here.")
+    private String device;
+
+    @Option(
+            names = "--activations",
+            paramLabel = "MODE",
+            description = "half (at least float16), int8 (rounded where they meet quantised weights), or, on the"
+                    + " reference alone, exact. Default: int8, and exact on the reference.")
+    private String activations;
+
+    @Option(
+            names = "--activation-block",
+            paramLabel = "N",
+            description = "Values per int8 block: 32 or 256. Default: the device's own.")
+    private Integer activationBlock;
+
+    @Option(
+            names = "--kv",
+            paramLabel = "TYPE",
+            description = "Type of the KV cache: f16 or q8_0. Default: f16, and exact on the reference.")
+    private String kv;
+
+    /** What a command computes with. */
+    record Choice(String device, Activations activations, TensorType kvType) {
+        Device open() {
+            return Backends.open(device);
+        }
+    }
+
+    Choice choose() {
+        if (device != null && device.contains(",")) {
+            throw new BadArgumentException("--device " + device + ": splitting over several devices is not there yet");
+        }
+        String name = device == null ? Backends.best() : device;
+        boolean reference = name.equals("reference") || name.startsWith("reference:");
+        return new Choice(name, activations(name, reference), kvType(reference));
+    }
+
+    private Activations activations(String name, boolean reference) {
+        String mode = activations == null ? (reference ? "exact" : "int8") : activations.toLowerCase(Locale.ROOT);
+        if (activationBlock != null && !mode.equals("int8")) {
+            throw new BadArgumentException("--activation-block goes with --activations int8");
+        }
+        return switch (mode) {
+            case "half" -> Activations.HALF;
+            case "int8" -> int8(activationBlock == null ? 32 : activationBlock);
+            case "exact" -> {
+                if (!reference) {
+                    throw new BadArgumentException(
+                            "--activations exact is for the reference alone; " + name + " has half and int8");
+                }
+                yield Activations.EXACT;
+            }
+            default -> throw new BadArgumentException("--activations " + activations + ": write half, int8 or exact");
+        };
+    }
+
+    private static Activations int8(int block) {
+        return switch (block) {
+            case 32 -> Activations.INT8;
+            case 256 -> Activations.INT8_256;
+            default -> throw new BadArgumentException("--activation-block " + block + ": write 32 or 256");
+        };
+    }
+
+    private TensorType kvType(boolean reference) {
+        if (kv == null) {
+            return reference ? TensorType.F32 : TensorType.F16;
+        }
+        return switch (kv.toLowerCase(Locale.ROOT)) {
+            case "f16" -> TensorType.F16;
+            case "q8_0" -> TensorType.Q8_0;
+            default -> throw new BadArgumentException("--kv " + kv + ": write f16 or q8_0");
+        };
+    }
+}

@@ -1,0 +1,18 @@
+package io.talaria.cli;
+
+import java.util.Map;
+import tools.jackson.databind.ObjectMapper;
+import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.json.JsonMapper;
+
+/** One JSON object on standard output. */
+final class Json {
+    private static final ObjectMapper MAPPER =
+            JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
+
+    private Json() {}
+
+    static void print(Map<String, ?> object) {
+        System.out.println(MAPPER.writeValueAsString(object));
+    }
+}

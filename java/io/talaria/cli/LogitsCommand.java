@@ -1,0 +1,137 @@
+package io.talaria.cli;
+
+import io.talaria.backend.Device;
+import io.talaria.engine.PromptLogits;
+import io.talaria.model.Decoder;
+import io.talaria.model.DecoderOptions;
+import io.talaria.model.Model;
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+        name = "logits",
+        mixinStandardHelpOptions = true,
+        description = "Every position's logits, as little-endian float32: [tokens][vocabulary].")
+final class LogitsCommand implements Callable<Integer> {
+    private static final int DEFAULT_CHUNK = 512;
+    private static final int MAX_ROWS = 1 << 16;
+
+    @Parameters(paramLabel = "MODEL", description = "Path of a GGUF file.")
+    private String model;
+
+    @Option(names = "--tokens", required = true, paramLabel = "1,2,3", description = "Token ids of the text.")
+    private String tokens;
+
+    @Option(names = "--out", required = true, paramLabel = "FILE", description = "Where the logits go.")
+    private Path out;
+
+    @Option(
+            names = "--chunk",
+            paramLabel = "N",
+            description = "Tokens per batch; 1 goes step by step, as decoding does. Default: ${DEFAULT-VALUE}.")
+    private int chunk = DEFAULT_CHUNK;
+
+    @Option(
+            names = "--with",
+            paramLabel = "FILE",
+            description = "Another list of token ids (one line of numbers) to run in the same batches.")
+    private Path with;
+
+    @Mixin
+    private DeviceOptions devices;
+
+    @Option(names = "--json", description = "One JSON object.")
+    private boolean json;
+
+    @Override
+    public Integer call() throws IOException {
+        DeviceOptions.Choice choice = devices.choose();
+        try (Model opened = ModelPath.open(model)) {
+            List<int[]> lists = new ArrayList<>();
+            lists.add(TokenList.parse("--tokens", tokens, opened.config()));
+            if (with != null) {
+                lists.add(TokenList.parse("--with " + with, TokenList.readFile(with), opened.config()));
+            }
+            run(opened, lists, choice);
+        }
+        return ExitCode.OK;
+    }
+
+    private void run(Model opened, List<int[]> lists, DeviceOptions.Choice choice) throws IOException {
+        int longest = lists.stream().mapToInt(list -> list.length).max().orElseThrow();
+        if (chunk < 1 || (long) Math.min(chunk, longest) * lists.size() > MAX_ROWS) {
+            throw new BadArgumentException("--chunk " + chunk + ": a batch has 1 to " + MAX_ROWS + " rows");
+        }
+        int perBatch = Math.min(chunk, longest);
+        int blocks = lists.stream().mapToInt(list -> DecoderOptions.blocksFor(list.length)).sum();
+        DecoderOptions options = new DecoderOptions(
+                choice.activations(), choice.kvType(), blocks, perBatch * lists.size(), 1, true);
+        Progress loading = new Progress("Loading");
+        Progress computing = new Progress("Computing");
+        int rows = lists.getFirst().length;
+        try (Device device = choice.open();
+                Decoder decoder = Decoder.load(opened, device, options, loading::at)) {
+            write(decoder, lists, perBatch, computing);
+            Map<String, Object> facts = new LinkedHashMap<>();
+            facts.put("rows", rows);
+            facts.put("columns", opened.config().vocabulary());
+            facts.put("activation_block", choice.activations().block());
+            facts.put("device", device.info().device());
+            facts.put("activations", choice.activations().name().toLowerCase(Locale.ROOT));
+            facts.put("kv", choice.kvType().name().toLowerCase(Locale.ROOT));
+            facts.put("chunk", perBatch);
+            if (json) {
+                Json.print(facts);
+            } else {
+                System.out.printf("%s: %d rows of %d logits%n", out, rows, opened.config().vocabulary());
+            }
+        }
+    }
+
+    /** Into a file beside the target, which takes its place when all of it is there. */
+    private void write(Decoder decoder, List<int[]> lists, int perBatch, Progress computing) throws IOException {
+        int rows = lists.getFirst().length;
+        Path folder = out.toAbsolutePath().getParent();
+        if (folder == null || !Files.isDirectory(folder)) {
+            throw new BadArgumentException("--out " + out + ": there is no folder " + folder);
+        }
+        if (Files.isDirectory(out)) {
+            throw new BadArgumentException("--out " + out + " is a folder");
+        }
+        Path part = Files.createTempFile(folder, "." + out.getFileName(), ".part");
+        try {
+            try (OutputStream file = new BufferedOutputStream(Files.newOutputStream(part))) {
+                PromptLogits.run(decoder, lists, perBatch, position -> true, (position, logits) -> {
+                    file.write(bytes(logits));
+                    computing.at(position + 1, rows);
+                });
+            }
+            Files.move(part, out, StandardCopyOption.REPLACE_EXISTING);
+        } finally {
+            Files.deleteIfExists(part);
+        }
+    }
+
+    private static byte[] bytes(FloatBuffer logits) {
+        ByteBuffer bytes = ByteBuffer.allocate(logits.remaining() * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asFloatBuffer().put(logits);
+        return bytes.array();
+    }
+}

@@ -1,0 +1,95 @@
+package io.talaria.cli;
+
+import io.talaria.backend.DeviceException;
+import io.talaria.engine.ContextFullException;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+/** {@code talaria COMMAND [MODEL] …} */
+@Command(
+        name = "talaria",
+        mixinStandardHelpOptions = true,
+        version = "talaria 0.1.0",
+        description = "Runs Mixtral models from GGUF files.",
+        subcommands = {
+            ChatCommand.class,
+            RunCommand.class,
+            InfoCommand.class,
+            TokenizeCommand.class,
+            LogitsCommand.class,
+            DevicesCommand.class,
+            DoctorCommand.class
+        },
+        footer = {
+            "",
+            "MODEL is the path of a GGUF file; of a model in shards, the first one's.",
+            "DEVICE is cpu or reference; 'talaria devices' lists what is here.",
+            "Exit codes: 0 done, 1 a check failed, 2 bad arguments, 3 bad model or file,",
+            "4 no such device or out of memory, 70 device lost."
+        })
+public final class Main {
+    private Main() {}
+
+    public static void main(String[] args) {
+        System.setOut(new PrintStream(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8));
+        System.setErr(new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
+        int code = run(args);
+        System.out.flush();
+        System.exit(code);
+    }
+
+    /** Runs a command line and returns its exit code. */
+    static int run(String... args) {
+        CommandLine line = new CommandLine(new Main());
+        line.setCaseInsensitiveEnumValuesAllowed(true);
+        line.setExecutionExceptionHandler((thrown, command, parsed) -> report(thrown));
+        line.setParameterExceptionHandler((thrown, rest) -> {
+            CommandLine command = thrown.getCommandLine();
+            System.err.println("talaria: " + thrown.getMessage());
+            System.err.println("'" + command.getCommandSpec().qualifiedName() + " --help' says what there is.");
+            return ExitCode.BAD_ARGUMENTS;
+        });
+        if (args.length == 0) {
+            line.usage(System.err);
+            return ExitCode.BAD_ARGUMENTS;
+        }
+        return line.execute(args);
+    }
+
+    /** One sentence on standard error, and the exit code that belongs to it. */
+    private static int report(Exception thrown) {
+        System.out.flush();
+        System.err.println("talaria: " + sentence(thrown));
+        return switch (thrown) {
+            case BadArgumentException bad -> ExitCode.BAD_ARGUMENTS;
+            case ContextFullException full -> ExitCode.BAD_ARGUMENTS;
+            case DeviceException device ->
+                device.kind() == DeviceException.Kind.LOST ? ExitCode.DEVICE_LOST : ExitCode.NO_DEVICE;
+            case IOException io -> ExitCode.BAD_MODEL;
+            case ArithmeticException numbers -> ExitCode.BAD_MODEL;
+            default -> ExitCode.CHECK_FAILED;
+        };
+    }
+
+    private static String sentence(Exception thrown) {
+        return switch (thrown) {
+            case NoSuchFileException missing -> missing.getFile() + ": there is no such file";
+            case AccessDeniedException denied -> denied.getFile() + ": it cannot be opened with your permissions";
+            case FileSystemException failed when failed.getReason() != null ->
+                failed.getFile() + ": " + failed.getReason();
+            default ->
+                thrown.getMessage() == null || thrown instanceof NullPointerException
+                        ? "an internal error: " + thrown + " at "
+                                + (thrown.getStackTrace().length > 0 ? thrown.getStackTrace()[0] : "an unknown place")
+                        : thrown.getMessage();
+        };
+    }
+}

@@ -1,0 +1,103 @@
+// The CPU's ops: portable C++, one file per op, written to be right and readable; float32 activations.
+//
+// Every op takes its args struct with views in place of handles (talaria_backend.h), the batch, and scratch memory of
+// the size that its *_scratch function states in floats for a step's capacity.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "../../native/include/talaria_backend.h"
+#include "../common/formats.h"
+
+namespace talaria::cpu {
+
+inline const talaria_tensor_view& view(talaria_tensor field) {
+  return *reinterpret_cast<const talaria_tensor_view*>(field);
+}
+
+// The bytes of a tensor: the CPU's own tensors are plain memory, like host tensors.
+inline uint8_t* bytes(const talaria_tensor_view& v) { return v.host != nullptr ? v.host : static_cast<uint8_t*>(v.object); }
+inline float* floats(talaria_tensor field) { return reinterpret_cast<float*>(bytes(view(field))); }
+inline int32_t* ints(talaria_tensor field) { return reinterpret_cast<int32_t*>(bytes(view(field))); }
+
+// A batch, as pointers into its words (args.h).
+struct Batch {
+  const talaria_batch_shape* shape;
+  int32_t rows, wanted, masked;
+  const int32_t *token, *position, *table, *wanted_row, *target, *adjust_begin, *adjust_token;
+  const float *adjust_penalty, *adjust_add;
+  const int32_t* block;
+  const uint32_t* mask;
+
+  Batch(const talaria_batch_shape& shape, const int32_t* words);
+};
+
+// How a step computes.
+struct Mode {
+  bool int8;  // activations meet quantised weights as int8 blocks of 32
+};
+
+// --- numbers ----------------------------------------------------------------------------------------------------------
+
+inline float half_to_float(uint16_t h) {
+  uint32_t rest = static_cast<uint32_t>(h & 0x7fff) << 13;
+  float value;
+  if ((h & 0x7c00) == 0x7c00) rest |= 0x7f800000;  // infinities and NaN keep their mantissa
+  std::memcpy(&value, &rest, 4);
+  if ((h & 0x7c00) != 0x7c00) value *= 0x1p112f;  // moves the exponent, and is exact for subnormals too
+  return h & 0x8000 ? -value : value;
+}
+
+uint16_t float_to_half(float value);  // to nearest, ties to even
+
+// Decodes `values` values of a GGUF type: whole blocks.
+void decode(int32_t type, const uint8_t* source, float* target, int64_t values);
+
+// Rounds a row to int8 blocks of 32 (scale = max|x| / 127 in float32, to nearest even) and back.
+void round_to_int8(float* row, int64_t columns);
+
+// Encodes a row as the KV cache holds it (F32, F16 or Q8_0), and the bytes of such a row.
+void encode_kv(int32_t type, const float* row, uint8_t* target, int64_t columns);
+int64_t kv_row_bytes(int32_t type, int64_t columns);
+
+float dot(const float* a, const float* b, int64_t n);
+void rms_norm(const float* x, const float* norm, float epsilon, float* out, int64_t columns);
+
+// y[r][o] = w[o] . x[r]. x: [rows][w.columns], y: [rows][w.rows].
+struct Matrix {
+  int32_t type;
+  const uint8_t* data;
+  int64_t rows, columns, row_bytes;
+
+  // Plane `plane` of a weight [planes][rows][columns].
+  explicit Matrix(const talaria_tensor_view& v, int64_t plane = 0);
+};
+int64_t matmul_scratch(int64_t rows, int64_t columns);
+void matmul(const Matrix& w, const float* x, int64_t rows, float* y, Mode mode, float* scratch);
+
+// --- ops --------------------------------------------------------------------------------------------------------------
+
+void embed(const talaria_embed_args& a, const Batch& batch);
+
+int64_t attention_input_scratch(const talaria_attention_input_args& a, const talaria_batch_shape& shape);
+void attention_input(const talaria_attention_input_args& a, const Batch& batch, Mode mode, float* scratch);
+
+int64_t attention_scratch(const talaria_attention_args& a, const talaria_batch_shape& shape);
+void attention(const talaria_attention_args& a, const Batch& batch, float* scratch);
+
+int64_t attention_output_scratch(const talaria_attention_output_args& a, const talaria_batch_shape& shape);
+void attention_output(const talaria_attention_output_args& a, const Batch& batch, Mode mode, float* scratch);
+
+int64_t route_scratch(const talaria_route_args& a, const talaria_batch_shape& shape);
+void route(const talaria_route_args& a, const Batch& batch, float* scratch);
+
+int64_t experts_scratch(const talaria_experts_args& a, const talaria_batch_shape& shape);
+void experts(const talaria_experts_args& a, const Batch& batch, Mode mode, float* scratch);
+
+void add_slots(const talaria_add_slots_args& a, const Batch& batch);
+
+int64_t top_logits_scratch(const talaria_top_logits_args& a, const talaria_batch_shape& shape);
+void top_logits(const talaria_top_logits_args& a, const Batch& batch, Mode mode, float* scratch);
+
+}  // namespace talaria::cpu

@@ -1,0 +1,101 @@
+#include <algorithm>
+#include <cmath>
+
+#include "kernels.hpp"
+
+namespace talaria::cpu {
+
+namespace {
+
+double log_sum_exp(const float* logits, int64_t n) {
+  float largest = -INFINITY;
+  for (int64_t i = 0; i < n; i++) {
+    if (std::isnan(logits[i])) return NAN;
+    largest = std::max(largest, logits[i]);
+  }
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += std::exp(static_cast<double>(logits[i]) - largest);
+  return largest + std::log(sum);
+}
+
+void adjust(const Batch& batch, int32_t wanted, float* logits) {
+  for (int32_t i = batch.adjust_begin[wanted]; i < batch.adjust_begin[wanted + 1]; i++) {
+    float& logit = logits[batch.adjust_token[i]];
+    logit = (logit > 0 ? logit / batch.adjust_penalty[i] : logit * batch.adjust_penalty[i]) + batch.adjust_add[i];
+  }
+}
+
+// The k best that the mask allows, best first; ties to the lower id, since a later equal never moves ahead.
+void choose(const Batch& batch, int32_t wanted, const float* adjusted, const float* plain, int64_t n, int32_t k, int32_t* out) {
+  const uint32_t* mask = batch.masked ? batch.mask + static_cast<int64_t>(wanted) * batch.shape->mask_words : nullptr;
+  int32_t* ids = out;
+  float* values = reinterpret_cast<float*>(out + k);
+  float* plain_values = values + k;
+  int32_t found = 0;
+  for (int32_t id = 0; id < n; id++) {
+    float logit = adjusted[id];
+    if (std::isnan(logit) || (mask != nullptr && (mask[id / 32] >> id % 32 & 1) == 0)) continue;
+    if (found == k && !(logit > values[k - 1])) continue;
+    int32_t at = found < k ? found++ : k - 1;
+    for (; at > 0 && logit > values[at - 1]; at--) {
+      ids[at] = ids[at - 1];
+      values[at] = values[at - 1];
+    }
+    ids[at] = id;
+    values[at] = logit;
+  }
+  for (int32_t i = 0; i < found; i++) plain_values[i] = plain[ids[i]];
+  for (int32_t i = found; i < k; i++) {
+    ids[i] = -1;
+    values[i] = plain_values[i] = -INFINITY;
+  }
+}
+
+// Everything that `top` holds for one wanted row.
+void finish_row(const talaria_top_logits_args& a, const Batch& batch, int32_t wanted, const float* plain, float* adjusted,
+                int64_t vocabulary, int32_t* top) {
+  std::copy_n(plain, vocabulary, adjusted);
+  adjust(batch, wanted, adjusted);
+  choose(batch, wanted, adjusted, plain, vocabulary, a.k, top);
+  float* sums = reinterpret_cast<float*>(top + 3 * a.k);
+  double total = log_sum_exp(plain, vocabulary);
+  sums[0] = static_cast<float>(total);
+  for (int64_t j = 0; j < batch.shape->targets; j++) {
+    int32_t target = batch.target[static_cast<int64_t>(wanted) * batch.shape->targets + j];
+    sums[1 + j] = target < 0 ? 0.0f : static_cast<float>(plain[target] - total);
+  }
+}
+
+}  // namespace
+
+// Wanted rows per pass over the output weights.
+constexpr int64_t chunk = 8;
+
+int64_t top_logits_scratch(const talaria_top_logits_args& a, const talaria_batch_shape&) {
+  const talaria_tensor_view& output = view(a.output);
+  int64_t hidden = output.shape[3], vocabulary = output.shape[2];
+  return chunk * (hidden + vocabulary) + vocabulary + matmul_scratch(chunk, hidden);
+}
+
+void top_logits(const talaria_top_logits_args& a, const Batch& batch, Mode mode, float* scratch) {
+  Matrix output(view(a.output));
+  int64_t hidden = output.columns, vocabulary = output.rows;
+  float* n = scratch;                             // [chunk][H]
+  float* plain = n + chunk * hidden;              // [chunk][V]
+  float* adjusted = plain + chunk * vocabulary;   // [V]
+  float* rest = adjusted + vocabulary;
+  for (int64_t begin = 0; begin < batch.wanted; begin += chunk) {
+    int64_t rows = std::min<int64_t>(chunk, batch.wanted - begin);
+    for (int64_t i = 0; i < rows; i++) {
+      rms_norm(floats(a.x) + batch.wanted_row[begin + i] * hidden, floats(a.norm), a.epsilon, n + i * hidden, hidden);
+    }
+    matmul(output, n, rows, plain, mode, rest);
+    if (a.logits != 0) std::copy_n(plain, rows * vocabulary, floats(a.logits) + begin * vocabulary);
+    for (int64_t i = 0; i < rows; i++) {
+      int32_t* top = ints(a.top) + (begin + i) * view(a.top).shape[3];
+      finish_row(a, batch, static_cast<int32_t>(begin + i), plain + i * vocabulary, adjusted, vocabulary, top);
+    }
+  }
+}
+
+}  // namespace talaria::cpu

@@ -1,0 +1,186 @@
+// The CPU backend's table: one device, the machine's processor and memory.
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <unordered_map>
+
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#endif
+
+#include "step.hpp"
+
+namespace talaria::cpu {
+
+namespace {
+
+int32_t report(talaria_status* status, int32_t code, const char* text) {
+  status->code = code;
+  snprintf(status->text, sizeof status->text, "%s", text);
+  return code;
+}
+
+// Runs a body that may throw, and reports.
+template <typename Body>
+int32_t guarded(talaria_status* status, Body body) noexcept {
+  try {
+    body();
+    return TALARIA_OK;
+  } catch (const Fault& fault) {
+    return report(status, fault.code, fault.text.c_str());
+  } catch (const std::bad_alloc&) {
+    return report(status, TALARIA_OUT_OF_MEMORY, "the host is out of memory");
+  } catch (const std::exception& thrown) {
+    return report(status, TALARIA_INVALID, thrown.what());
+  }
+}
+
+int64_t total_memory() {
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<int64_t>(sysconf(_SC_PAGESIZE));
+}
+
+// Memory that can be had without swapping. Where the system does not say, all of it.
+int64_t free_memory() {
+  long long kib = -1;
+  if (FILE* file = fopen("/proc/meminfo", "r")) {
+    char line[256];
+    while (kib < 0 && fgets(line, sizeof line, file) != nullptr) {
+      if (sscanf(line, "MemAvailable: %lld kB", &kib) != 1) kib = -1;
+    }
+    fclose(file);
+  }
+  return kib >= 0 ? static_cast<int64_t>(kib) * 1024 : total_memory();
+}
+
+void processor_name(char* name, size_t size) {
+  snprintf(name, size, "CPU");
+#ifdef __APPLE__
+  sysctlbyname("machdep.cpu.brand_string", name, &size, nullptr, 0);
+#else
+  if (FILE* file = fopen("/proc/cpuinfo", "r")) {
+    char line[256], model[128];
+    while (fgets(line, sizeof line, file) != nullptr) {
+      if (sscanf(line, "model name : %127[^\n]", model) == 1) {
+        snprintf(name, size, "%s", model);
+        break;
+      }
+    }
+    fclose(file);
+  }
+#endif
+}
+
+struct Device {
+  int32_t wait_limit_ms;
+  std::unordered_map<void*, size_t> tensors;
+  std::unordered_map<void*, std::unique_ptr<Step>> steps;
+  std::unique_ptr<Queue> queue = std::make_unique<Queue>();
+
+  ~Device() {
+    queue.reset();  // first: it may be running a step
+    for (auto& [memory, bytes] : tensors) std::free(memory);
+  }
+};
+
+Device& of(void* device) { return *static_cast<Device*>(device); }
+
+int32_t device_count(talaria_status*) { return 1; }
+
+int32_t device_info(int32_t index, talaria_device_info* info, talaria_status* status) {
+  if (index != 0) return report(status, TALARIA_UNSUPPORTED, "there is one cpu device, cpu:0");
+  info->activation_block = 32;
+  info->memory_bytes = total_memory();
+  info->free_bytes = free_memory();
+  processor_name(info->name, sizeof info->name);
+  return TALARIA_OK;
+}
+
+int32_t device_open(int32_t index, const talaria_device_options* options, void** device, talaria_status* status) {
+  if (index != 0) return report(status, TALARIA_UNSUPPORTED, "there is one cpu device, cpu:0");
+  return guarded(status, [&] {
+    auto opened = std::make_unique<Device>();
+    opened->wait_limit_ms = options->wait_limit_ms;
+    *device = opened.release();
+  });
+}
+
+void device_close(void* device) { delete static_cast<Device*>(device); }
+
+int32_t sync(void* device, talaria_status* status) {
+  return guarded(status, [&] {
+    Fault fault = of(device).queue->wait();
+    if (fault.code != TALARIA_OK) throw fault;
+  });
+}
+
+int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** tensor, talaria_status* status) {
+  return guarded(status, [&] {
+    int64_t available = free_memory();
+    size_t size = (static_cast<size_t>(bytes) + 63) / 64 * 64;
+    // The kernel hands out more than there is and kills the process later; so ask first.
+    void* memory = bytes < available ? std::aligned_alloc(64, size) : nullptr;
+    if (memory == nullptr) {
+      throw Fault{TALARIA_OUT_OF_MEMORY, std::string("tensor ") + desc->label + " needs " + std::to_string(bytes) +
+                                             " bytes and " + std::to_string(available) + " are free; close what else runs"};
+    }
+    std::memset(memory, 0, size);
+    of(device).tensors.emplace(memory, size);
+    *tensor = memory;
+  });
+}
+
+void tensor_free(void* device, void* tensor) {
+  of(device).tensors.erase(tensor);
+  std::free(tensor);
+}
+
+int32_t write(void* device, void* tensor, int64_t offset, const uint8_t* source, int64_t bytes, talaria_status* status) {
+  int32_t code = sync(device, status);
+  if (code == TALARIA_OK) std::memcpy(static_cast<uint8_t*>(tensor) + offset, source, static_cast<size_t>(bytes));
+  return code;
+}
+
+int32_t read(void* device, void* tensor, int64_t offset, uint8_t* target, int64_t bytes, talaria_status* status) {
+  int32_t code = sync(device, status);
+  if (code == TALARIA_OK) std::memcpy(target, static_cast<uint8_t*>(tensor) + offset, static_cast<size_t>(bytes));
+  return code;
+}
+
+int32_t step_new(void* device, const talaria_step_options* options, void** step, talaria_status* status) {
+  return guarded(status, [&] {
+    auto made = std::make_unique<Step>(*options, of(device).wait_limit_ms, of(device).queue->cancelled());
+    *step = made.get();
+    of(device).steps.emplace(made.get(), std::move(made));
+  });
+}
+
+int32_t step_append(void*, void* step, int32_t op, const void* args, talaria_status* status) {
+  return guarded(status, [&] { static_cast<Step*>(step)->append(op, args); });
+}
+
+int32_t step_end(void*, void* step, talaria_status* status) {
+  return guarded(status, [&] { static_cast<Step*>(step)->end(free_memory()); });
+}
+
+void step_free(void* device, void* step) { of(device).steps.erase(step); }
+
+int32_t run(void* device, void* step, const int32_t* batch, int64_t words, talaria_status* status) {
+  return guarded(status, [&] {
+    std::vector<int32_t> copy(batch, batch + words);
+    of(device).queue->add([step, copy = std::move(copy)] { static_cast<Step*>(step)->run(copy.data()); });
+  });
+}
+
+constexpr talaria_backend_table table = {
+    sizeof(talaria_backend_table), TALARIA_ABI_VERSION, "cpu", device_count, device_info, device_open, device_close, sync,
+    tensor_new, tensor_free, write, read, step_new, step_append, step_end, step_free, run,
+};
+
+}  // namespace
+}  // namespace talaria::cpu
+
+extern "C" __attribute__((visibility("default"))) const talaria_backend_table* talaria_backend(uint32_t abi_version) {
+  return abi_version == TALARIA_ABI_VERSION ? &talaria::cpu::table : nullptr;
+}

@@ -1,0 +1,44 @@
+// A device's queue: a worker thread that runs jobs in order, so that the caller, and other devices, go on meanwhile.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "../include/talaria.h"
+
+namespace talaria::cpu {
+
+// What a job may throw: the queue then drops what is left, and `wait` reports it once.
+struct Fault {
+  int32_t code;
+  std::string text;
+};
+
+class Queue {
+ public:
+  Queue();
+  ~Queue();  // drops what has not begun, ends what has
+  void add(std::function<void()> job);
+  // Returns when nothing is queued or running; gives the first fault since the last call.
+  Fault wait();
+  // Becomes non-zero when the queue is being destroyed, for jobs that wait.
+  const volatile int32_t* cancelled() const { return &cancelled_; }
+
+ private:
+  void work();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> jobs_;
+  bool running_ = false;
+  bool stop_ = false;
+  volatile int32_t cancelled_ = 0;
+  Fault fault_{TALARIA_OK, ""};
+  std::thread worker_;
+};
+
+}  // namespace talaria::cpu

@@ -1,0 +1,112 @@
+#include "step.hpp"
+
+#include <algorithm>
+
+namespace talaria::cpu {
+
+Batch::Batch(const talaria_batch_shape& s, const int32_t* words) : shape(&s), rows(words[0]), wanted(words[1]), masked(words[2]) {
+  const int32_t* at = words + TALARIA_BATCH_HEADER_WORDS;
+  auto take = [&at](int64_t count) {
+    const int32_t* begin = at;
+    at += count;
+    return begin;
+  };
+  token = take(s.rows);
+  position = take(s.rows);
+  table = take(s.rows);
+  wanted_row = take(s.wanted);
+  target = take(static_cast<int64_t>(s.wanted) * s.targets);
+  adjust_begin = take(static_cast<int64_t>(s.wanted) + 1);
+  adjust_token = take(s.adjustments);
+  adjust_penalty = reinterpret_cast<const float*>(take(s.adjustments));
+  adjust_add = reinterpret_cast<const float*>(take(s.adjustments));
+  block = take(static_cast<int64_t>(s.tables) * s.blocks);
+  mask = reinterpret_cast<const uint32_t*>(take(static_cast<int64_t>(s.wanted) * s.mask_words));
+}
+
+Step::Step(const talaria_step_options& options, int32_t wait_limit_ms, const volatile int32_t* cancelled)
+    : mode_{options.activations == TALARIA_ACTIVATIONS_INT8}, wait_limit_ms_(wait_limit_ms), cancelled_(cancelled) {
+  std::memcpy(&shape_, options.batch, sizeof shape_);
+}
+
+namespace {
+
+template <typename Args>
+const Args& as(const void* args) {
+  return *static_cast<const Args*>(args);
+}
+
+int64_t scratch_of(int32_t op, const void* args, const talaria_batch_shape& shape) {
+  switch (op) {
+    case TALARIA_OP_ATTENTION_INPUT: return attention_input_scratch(as<talaria_attention_input_args>(args), shape);
+    case TALARIA_OP_ATTENTION: return attention_scratch(as<talaria_attention_args>(args), shape);
+    case TALARIA_OP_ATTENTION_OUTPUT: return attention_output_scratch(as<talaria_attention_output_args>(args), shape);
+    case TALARIA_OP_ROUTE: return route_scratch(as<talaria_route_args>(args), shape);
+    case TALARIA_OP_EXPERTS: return experts_scratch(as<talaria_experts_args>(args), shape);
+    case TALARIA_OP_TOP_LOGITS: return top_logits_scratch(as<talaria_top_logits_args>(args), shape);
+    default: return 0;
+  }
+}
+
+void copy(const talaria_copy_args& a, const Batch& batch) {
+  std::memcpy(bytes(view(a.target)) + a.target_offset, bytes(view(a.source)) + a.source_offset,
+              static_cast<size_t>(a.row_bytes) * batch.rows);
+}
+
+void zero(const talaria_zero_args& a) { std::memset(bytes(view(a.target)), 0, static_cast<size_t>(view(a.target).bytes)); }
+
+}  // namespace
+
+void Step::append(int32_t op, const void* args) {
+  uint32_t size;  // every args struct begins with its size
+  std::memcpy(&size, args, sizeof size);
+  Node node{op, std::vector<uint64_t>(size / sizeof(uint64_t))};
+  std::memcpy(node.args.data(), args, size);
+  nodes_.push_back(std::move(node));
+  scratch_floats_ = std::max(scratch_floats_, scratch_of(op, args, shape_));
+}
+
+void Step::end(int64_t free_bytes) {
+  int64_t bytes = scratch_floats_ * static_cast<int64_t>(sizeof(float));
+  if (bytes >= free_bytes) {
+    throw Fault{TALARIA_OUT_OF_MEMORY, "a step of " + std::to_string(shape_.rows) + " rows needs " + std::to_string(bytes) +
+                                           " bytes of scratch and " + std::to_string(free_bytes) + " are free; use smaller chunks"};
+  }
+  scratch_.resize(static_cast<size_t>(scratch_floats_));
+}
+
+void Step::run(const int32_t* words) {
+  Batch batch(shape_, words);
+  for (const Node& node : nodes_) run_op(node, batch);
+}
+
+void Step::wait_for(talaria_event field) {
+  const auto* event = reinterpret_cast<const talaria_event_view*>(field);
+  if (event->wait(event->event, wait_limit_ms_, cancelled_) != 0 && *cancelled_ == 0) {
+    throw Fault{TALARIA_LOST, "no signal came within " + std::to_string(wait_limit_ms_) + " ms"};
+  }
+}
+
+void Step::run_op(const Node& node, const Batch& batch) {
+  const void* args = node.args.data();
+  float* scratch = scratch_.data();
+  switch (node.op) {
+    case TALARIA_OP_EMBED: return embed(as<talaria_embed_args>(args), batch);
+    case TALARIA_OP_ATTENTION_INPUT: return attention_input(as<talaria_attention_input_args>(args), batch, mode_, scratch);
+    case TALARIA_OP_ATTENTION: return attention(as<talaria_attention_args>(args), batch, scratch);
+    case TALARIA_OP_ATTENTION_OUTPUT: return attention_output(as<talaria_attention_output_args>(args), batch, mode_, scratch);
+    case TALARIA_OP_ROUTE: return route(as<talaria_route_args>(args), batch, scratch);
+    case TALARIA_OP_EXPERTS: return experts(as<talaria_experts_args>(args), batch, mode_, scratch);
+    case TALARIA_OP_ADD_SLOTS: return add_slots(as<talaria_add_slots_args>(args), batch);
+    case TALARIA_OP_TOP_LOGITS: return top_logits(as<talaria_top_logits_args>(args), batch, mode_, scratch);
+    case TALARIA_OP_COPY: return copy(as<talaria_copy_args>(args), batch);
+    case TALARIA_OP_ZERO: return zero(as<talaria_zero_args>(args));
+    case TALARIA_OP_WAIT: return wait_for(as<talaria_event_args>(args).event);
+    case TALARIA_OP_SIGNAL: {
+      const auto* event = reinterpret_cast<const talaria_event_view*>(as<talaria_event_args>(args).event);
+      return event->signal(event->event);
+    }
+  }
+}
+
+}  // namespace talaria::cpu

@@ -1,0 +1,88 @@
+// Devices: opening, closing, waiting.
+#include <algorithm>
+
+#include "handles.hpp"
+
+namespace talaria {
+
+Locked::Locked(uint64_t handle, bool even_if_lost)
+    : device_(Handles::all().get<Device>(handle, "device")), lock_(device_->mutex) {
+  if (device_->closed) fail(TALARIA_INVALID, "device: it is closed");
+  if (device_->lost && !even_if_lost) fail(TALARIA_LOST, "the device is lost; close it and open it again");
+}
+
+Device::~Device() { close(); }
+
+void Device::close() {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  if (closed) return;
+  closed = true;  // from here on, tensors and steps leave their backend objects to device_close
+  for (uint64_t child : children) Handles::all().remove(child);
+  children.clear();
+  if (object != nullptr) table().device_close(object);
+}
+
+void Device::check(int32_t code, const talaria_status& status) {
+  if (code == TALARIA_OK) return;
+  if (code == TALARIA_LOST) lost = true;
+  throw Fault{code, status.text};
+}
+
+void Device::drain() {
+  talaria_status status{};
+  int32_t code = table().sync(object, &status);
+  if (code == TALARIA_OK) return;
+  if (code == TALARIA_LOST) lost = true;
+  if (pending.code == TALARIA_OK) pending = Fault{code, status.text};
+}
+
+void raise_pending(Device& device) {
+  if (device.pending.code == TALARIA_OK) return;
+  Fault fault{TALARIA_OK, ""};
+  std::swap(fault, device.pending);
+  throw fault;
+}
+
+namespace {
+
+uint64_t open_device(uint64_t backend, int32_t index, const uint8_t* options, int64_t bytes) {
+  auto device = std::make_shared<Device>();
+  device->backend = Handles::all().get<Backend>(backend, "device_open");
+  auto read = read_struct<talaria_device_options>(options, bytes, "device_options");
+  if (read.wait_limit_ms < 0) fail(TALARIA_INVALID, "device_options: wait_limit_ms is %d", read.wait_limit_ms);
+  if (read.wait_limit_ms == 0) read.wait_limit_ms = 30000;
+  talaria_status report{};
+  require_ok(device->table().device_open(index, &read, &device->object, &report), report);
+  return Handles::all().add(device);
+}
+
+}  // namespace
+}  // namespace talaria
+
+using namespace talaria;
+
+#define TALARIA_EXPORT extern "C" __attribute__((visibility("default")))
+
+TALARIA_EXPORT uint64_t talaria_device_open(
+    uint64_t backend, int32_t index, const uint8_t* options, int64_t bytes, talaria_status* status) {
+  return guarded<uint64_t>(status, 0, [&] { return open_device(backend, index, options, bytes); });
+}
+
+TALARIA_EXPORT int32_t talaria_device_close(uint64_t device, talaria_status* status) {
+  return guarded<int32_t>(status, TALARIA_INVALID, [&] {
+    Locked locked(device, true);
+    Handles::all().remove(device);
+    locked->close();
+    return static_cast<int32_t>(TALARIA_OK);
+  });
+}
+
+TALARIA_EXPORT int32_t talaria_sync(uint64_t device, talaria_status* status) {
+  return guarded<int32_t>(status, TALARIA_INVALID, [&] {
+    Locked locked(device);
+    raise_pending(*locked);
+    talaria_status report{};
+    locked->check(locked->table().sync(locked->object, &report), report);
+    return static_cast<int32_t>(TALARIA_OK);
+  });
+}
