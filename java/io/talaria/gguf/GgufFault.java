@@ -76,6 +76,8 @@ public enum GgufFault {
     KEY_TYPE(Remedy.DAMAGED),
     /** A key whose value is outside what is possible. */
     KEY_VALUE(Remedy.DAMAGED),
+    /** A key whose value is right but asks for something that Talaria does not do. */
+    KEY_UNSUPPORTED("use a model of the Mixtral family"),
     /** A shard of a split model whose file name does not fit its place. */
     SHARD_NAME("give the shards the names that they were published with"),
     /** A shard of a split model other than the first was opened. */

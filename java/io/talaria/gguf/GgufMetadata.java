@@ -125,6 +125,15 @@ public final class GgufMetadata {
     }
 
     /**
+     * The exception for a key whose value asks for something that Talaria does not do.
+     *
+     * @param problem what it asks for and what there is, as half a sentence without a full stop
+     */
+    public GgufException unsupported(String key, String problem) {
+        return GgufException.of(GgufFault.KEY_UNSUPPORTED, file, "key " + Printable.name(key) + ": " + problem);
+    }
+
+    /**
      * The exception for a key whose value is impossible, to be thrown by whoever knows.
      *
      * @param problem what is wrong with the value, as half a sentence without a full stop

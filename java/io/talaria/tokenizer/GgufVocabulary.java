@@ -38,7 +38,9 @@ public final class GgufVocabulary {
     public static Vocabulary read(GgufMetadata metadata) throws GgufException {
         String model = metadata.string(MODEL).orElseThrow(() -> metadata.missing(MODEL));
         if (!model.equals("llama")) {
-            throw metadata.invalid(MODEL, "only the tokenizer model llama (SentencePiece-BPE) is supported");
+            String shown = model.length() > 20 || !model.matches("[\\w-]+") ? "another" : "'" + model + "'";
+            throw metadata.unsupported(
+                    MODEL, shown + " is no tokenizer that Talaria has; it has 'llama' (SentencePiece-BPE)");
         }
         List<String> tokens = metadata.stringArray(TOKENS).orElseThrow(() -> metadata.missing(TOKENS));
         float[] scores = metadata.float32Array(SCORES).orElseThrow(() -> metadata.missing(SCORES));

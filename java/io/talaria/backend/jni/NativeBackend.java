@@ -78,13 +78,18 @@ final class NativeBackend {
                 info.getInt(4));
     }
 
-    synchronized Device open(int index) {
+    Device open(int index) {
+        return open(index, 0);
+    }
+
+    /** Opens a device whose waits for another's signal end after so many milliseconds; 0 for the usual limit. */
+    synchronized Device open(int index, int waitLimit) {
         Optional<String> reason = unavailable();
         if (reason.isPresent()) {
             throw new DeviceException(DeviceException.Kind.UNSUPPORTED, reason.get());
         }
         ByteBuffer options = ByteBuffer.allocateDirect(OPTIONS_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        options.putInt(0, OPTIONS_BYTES);
+        options.putInt(0, OPTIONS_BYTES).putInt(4, waitLimit);
         long device = status.checkHandle(
                 Native.talaria_device_open(handle, index, options, OPTIONS_BYTES, status.buffer()));
         return new NativeDevice(info(index), device);

@@ -21,7 +21,7 @@ public final class Vocabularies {
 
     /** 512 tokens; the markers of ChatML are 510 and 511. */
     public static Tokenizer nano() throws IOException {
-        return new Tokenizer(read(TestData.golden("nano-F16.gguf")));
+        return new Tokenizer(read(TestData.golden("nano-Q4_K_M.gguf")));
     }
 
     /** 32,000 tokens and the markers of ChatML as control tokens 32000 and 32001. */

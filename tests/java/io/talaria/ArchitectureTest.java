@@ -1,0 +1,79 @@
+package io.talaria;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.library.Architectures;
+import com.tngtech.archunit.library.dependencies.SlicesRuleDefinition;
+import org.junit.jupiter.api.Test;
+
+/** Dependencies point downwards only. */
+class ArchitectureTest {
+    private static final JavaClasses CLASSES = new ClassFileImporter()
+            .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+            .importPackages("io.talaria");
+
+    @Test
+    void packagesKnowOnlyThoseBelow() {
+        Architectures.layeredArchitecture()
+                .consideringOnlyDependenciesInLayers()
+                .layer("cli").definedBy("io.talaria.cli..")
+                .layer("engine").definedBy("io.talaria.engine..")
+                .layer("chat").definedBy("io.talaria.chat..")
+                .layer("model").definedBy("io.talaria.model..")
+                .layer("devices").definedBy("io.talaria.backend.jni..", "io.talaria.backend.reference..")
+                .layer("backend").definedBy("io.talaria.backend")
+                .layer("tokenizer").definedBy("io.talaria.tokenizer..")
+                .layer("gguf").definedBy("io.talaria.gguf..")
+                .layer("quant").definedBy("io.talaria.quant..")
+                .whereLayer("cli").mayNotBeAccessedByAnyLayer()
+                .whereLayer("engine").mayOnlyBeAccessedByLayers("cli")
+                .whereLayer("chat").mayOnlyBeAccessedByLayers("cli", "engine")
+                .whereLayer("model").mayOnlyBeAccessedByLayers("cli", "engine")
+                .whereLayer("devices").mayNotBeAccessedByAnyLayer()
+                .whereLayer("backend").mayOnlyBeAccessedByLayers("cli", "engine", "model", "devices")
+                .whereLayer("tokenizer").mayOnlyBeAccessedByLayers("cli", "engine", "model", "chat")
+                .whereLayer("gguf").mayOnlyBeAccessedByLayers("cli", "model", "tokenizer")
+                .check(CLASSES);
+    }
+
+    @Test
+    void thereAreNoCycles() {
+        SlicesRuleDefinition.slices().matching("io.talaria.(**)").should().beFreeOfCycles().check(CLASSES);
+    }
+
+    /** The formats know nothing of what uses them, nor of any library. */
+    @Test
+    void theBottomStandsAlone() {
+        noClasses()
+                .that().resideInAnyPackage("io.talaria.quant..", "io.talaria.gguf..", "io.talaria.tokenizer..")
+                .should().dependOnClassesThat()
+                .resideOutsideOfPackages("io.talaria.quant..", "io.talaria.gguf..", "io.talaria.tokenizer..", "java..")
+                .check(CLASSES);
+    }
+
+    /** JavaCPP stays behind one package, and JSON and the command line behind another. */
+    @Test
+    void librariesStayWhereTheyBelong() {
+        only("io.talaria.backend.jni..", "org.bytedeco..").check(CLASSES);
+        only("io.talaria.cli..", "picocli..").check(CLASSES);
+        only("io.talaria.cli..", "tools.jackson..").check(CLASSES);
+    }
+
+    private static ArchRule only(String user, String library) {
+        return noClasses().that().resideOutsideOfPackage(user).should().dependOnClassesThat().resideInAPackage(library);
+    }
+
+    /** Nothing unpacks objects from bytes, and only the command line may end the process. */
+    @Test
+    void nothingIsDeserialisedAndNobodyExits() {
+        noClasses().should().dependOnClassesThat().areAssignableTo(java.io.ObjectInputStream.class).check(CLASSES);
+        noClasses()
+                .that().doNotHaveFullyQualifiedName("io.talaria.cli.Main")
+                .should().callMethod(System.class, "exit", int.class)
+                .check(CLASSES);
+    }
+}

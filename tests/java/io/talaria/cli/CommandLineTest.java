@@ -1,0 +1,280 @@
+package io.talaria.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.talaria.GoldenModels;
+import io.talaria.GoldenModels.Prompt;
+import io.talaria.TestData;
+import io.talaria.model.TinyModel;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** The command line as scripts and other checks use it. */
+class CommandLineTest {
+    private static final String NANO = "nano-Q4_K_M.gguf";
+
+    @TempDir
+    private Path folder;
+
+    /** What a command printed and returned. */
+    private record Result(int code, String out, String err) {
+        JsonNode json() {
+            return JsonMapper.builder().build().readTree(out);
+        }
+    }
+
+    private static Result run(String... args) {
+        PrintStream out = System.out;
+        PrintStream err = System.err;
+        ByteArrayOutputStream capturedOut = new ByteArrayOutputStream();
+        ByteArrayOutputStream capturedErr = new ByteArrayOutputStream();
+        try {
+            System.setOut(new PrintStream(capturedOut, true, StandardCharsets.UTF_8));
+            System.setErr(new PrintStream(capturedErr, true, StandardCharsets.UTF_8));
+            int code = Main.run(args);
+            return new Result(
+                    code,
+                    capturedOut.toString(StandardCharsets.UTF_8),
+                    capturedErr.toString(StandardCharsets.UTF_8));
+        } finally {
+            System.setOut(out);
+            System.setErr(err);
+        }
+    }
+
+    private static Result done(String... args) {
+        Result result = run(args);
+        assertEquals(0, result.code(), result.err());
+        return result;
+    }
+
+    private static String golden(String name) {
+        return TestData.golden(name).toString();
+    }
+
+    private static String list(int[] tokens) {
+        return Arrays.stream(tokens).mapToObj(Integer::toString).collect(Collectors.joining(","));
+    }
+
+    private float[][] logits(String... options) throws IOException {
+        Prompt prompt = GoldenModels.prompts(NANO).getFirst();
+        Path out = folder.resolve("logits.f32");
+        String[] fixed = {"logits", golden(NANO), "--tokens", list(prompt.tokens()), "--out", out.toString(), "--json"};
+        Result result = done(Stream.concat(Stream.of(fixed), Stream.of(options)).toArray(String[]::new));
+        JsonNode json = result.json();
+        float[][] rows = new float[json.get("rows").asInt()][json.get("columns").asInt()];
+        ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(out)).order(ByteOrder.LITTLE_ENDIAN);
+        for (float[] row : rows) {
+            for (int i = 0; i < row.length; i++) {
+                row[i] = bytes.getFloat();
+            }
+        }
+        assertFalse(bytes.hasRemaining());
+        boolean int8 = Arrays.asList(options).contains("int8");
+        assertEquals(int8 ? 32 : 0, json.get("activation_block").asInt());
+        return rows;
+    }
+
+    @Test
+    void logitsAreTheGoldenOnes() throws IOException {
+        Prompt prompt = GoldenModels.prompts(NANO).getFirst();
+        Path company = folder.resolve("company.txt");
+        Files.writeString(company, "1 5 9 13,17 \n");
+        float[][] whole = logits("--device", "reference");
+        assertTrue(GoldenModels.largest(prompt.errors(whole)) <= 1e-12);
+        for (String chunk : new String[] {"1", "7", "100000"}) {
+            float[][] rows = logits("--device", "reference", "--chunk", chunk, "--with", company.toString());
+            assertTrue(GoldenModels.largest(prompt.errors(rows)) <= 1e-12);
+        }
+        float[][] half = logits("--device", "cpu", "--activations", "half", "--kv", "f16");
+        assertTrue(GoldenModels.median(prompt.errors(half)) <= 1.5e-6);
+        float[][] int8 = logits("--device", "cpu:0", "--activations", "int8", "--kv", "q8_0");
+        assertTrue(GoldenModels.median(prompt.errors(int8)) > 1e-5, "int8 was not used");
+    }
+
+    @Test
+    void infoHasTheFieldsThatOthersRelyOn() {
+        JsonNode json = done("info", golden("nano-split-Q4_K_M.gguf"), "--json").json();
+        assertEquals("llama", json.get("architecture").asString());
+        assertEquals("split", json.get("expert_layout").asString());
+        assertEquals(TestData.golden("nano-split-Q4_K_M.gguf").toFile().length(), json.get("file_bytes").asLong());
+        for (String field : new String[] {"parameters", "active_parameters", "bytes_per_token"}) {
+            assertTrue(json.get(field).asLong() > 100_000, field);
+        }
+        assertEquals(5, json.get("tensor_types").get("F32").asInt());
+        assertEquals("stacked", done("info", golden(NANO), "--json").json().get("expert_layout").asString());
+        assertTrue(done("info", golden(NANO)).out().contains("expert layout"));
+    }
+
+    @Test
+    void tokenizeKnowsItsFlags() {
+        String text = "Hello<|im_end|>";
+        int[] whole = tokens(done("tokenize", golden(NANO), text, "--json"));
+        int[] plain = tokens(done("tokenize", golden(NANO), text, "--no-special", "--json"));
+        int[] noBos = tokens(done("tokenize", golden(NANO), text, "--no-bos", "--json"));
+        assertEquals(1, whole[0]);
+        assertArrayEquals(Arrays.copyOfRange(whole, 1, whole.length), noBos);
+        assertTrue(plain.length > whole.length, "the marker must be spelt out");
+    }
+
+    private static int[] tokens(Result result) {
+        JsonNode array = result.json().get("tokens");
+        int[] tokens = new int[array.size()];
+        for (int i = 0; i < tokens.length; i++) {
+            tokens[i] = array.get(i).asInt();
+        }
+        return tokens;
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"devices", "doctor"})
+    void devicesAreListed(String command) {
+        JsonNode json = done(command, "--json").json();
+        assertTrue(json.get("absent").isArray());
+        boolean cpu = false;
+        for (JsonNode device : json.get("devices")) {
+            cpu |= device.get("device").asString().equals("cpu:0");
+            assertTrue(device.get("memory_bytes").asLong() >= device.get("free_bytes").asLong());
+            assertTrue(device.get("free_bytes").asLong() > 0 && !device.get("name").asString().isEmpty());
+        }
+        assertTrue(cpu);
+        assertTrue(done(command).out().contains("cpu:0"));
+    }
+
+    @Test
+    void runAnswersOnEveryDeviceAlike() {
+        String[] texts = new String[2];
+        for (int i = 0; i < 2; i++) {
+            String[] where = i == 0
+                    ? new String[] {"--device", "reference"}
+                    : new String[] {"--device", "cpu", "--activations", "half"};
+            String[] fixed = {"run", golden(NANO), "-p", "Hello", "-n", "12", "--json"};
+            JsonNode json = done(Stream.concat(Stream.of(fixed), Stream.of(where)).toArray(String[]::new)).json();
+            texts[i] = json.get("text").asString();
+            assertTrue(json.get("completion_tokens").asInt() <= 12);
+            assertTrue(json.get("prompt_tokens").asInt() > 10);
+            assertTrue(json.get("finish_reason").asString().matches("stop|length"));
+            assertTrue(json.get("prefill_tokens_per_second").asDouble() > 0);
+            assertTrue(json.get("decode_tokens_per_second").asDouble() > 0);
+        }
+        assertEquals(texts[0], texts[1]);
+    }
+
+    /** Wrong command lines: exit code, and what the sentence must say. */
+    static Stream<Object[]> mistakes() {
+        String nano = "NANO";
+        String[] logits = {"logits", nano, "--out", "OUT", "--tokens"};
+        return Stream.of(
+                mistake(2, "Missing required", "logits", nano),
+                mistake(2, "'x' is no token id", with(logits, "1,x")),
+                mistake(2, "'512' is no token id", with(logits, "512")),
+                mistake(2, "'-1' is no token id", with(logits, "1,-1")),
+                mistake(2, "'' is no token id", with(logits, "1,,2")),
+                mistake(2, "there are no token ids", with(logits, " ")),
+                mistake(2, "--chunk 0", with(logits, "1", "--chunk", "0")),
+                mistake(2, "--chunk", with(logits, "1", "--chunk", "many")),
+                mistake(2, "--kv f8", with(logits, "1", "--kv", "f8")),
+                mistake(2, "--activations fast", with(logits, "1", "--activations", "fast")),
+                mistake(2, "for the reference alone", with(logits, "1", "--activations", "exact", "--device", "cpu")),
+                mistake(2, "--activation-block 64", with(logits, "1", "--activations", "int8", "--activation-block", "64")),
+                mistake(2, "no such file", with(logits, "1", "--with", "/nowhere/at/all")),
+                mistake(2, "there is no folder", "logits", nano, "--tokens", "1", "--out", "/nowhere/at/all"),
+                mistake(2, "not there yet", with(logits, "1", "--device", "cpu,cpu")),
+                mistake(4, "there is no backend 'cuda'", with(logits, "1", "--device", "cuda:0")),
+                mistake(4, "there is no cpu:7", with(logits, "1", "--device", "cpu:7")),
+                mistake(4, "is no device", with(logits, "1", "--device", "the fast one")),
+                mistake(4, "rounds activations in blocks of 32",
+                        with(logits, "1", "--device", "cpu", "--activations", "int8", "--activation-block", "256")),
+                mistake(3, "there is no such file", "info", "/nowhere/at/all.gguf"),
+                mistake(3, "FOLDER", "info", "FOLDER"),
+                mistake(2, "cannot be fetched yet", "info", "hf:owner/repo:Q4_K_M"),
+                mistake(2, "cannot be fetched yet", "run", "ollama:mixtral", "-p", "hi"),
+                mistake(2, "-n 0", "run", nano, "-p", "hi", "-n", "0"),
+                mistake(2, "Missing required", "run", nano),
+                mistake(2, "no-such", "no-such-command"),
+                mistake(2, "--no-such", "info", nano, "--no-such"),
+                mistake(2, "", new String[0]));
+    }
+
+    private static Object[] mistake(int code, String sentence, String... args) {
+        return new Object[] {code, sentence, args};
+    }
+
+    private static String[] with(String[] first, String... rest) {
+        return Stream.concat(Stream.of(first), Stream.of(rest)).toArray(String[]::new);
+    }
+
+    @ParameterizedTest
+    @MethodSource("mistakes")
+    void mistakesGetASentenceAndTheirCode(int code, String sentence, String[] args) throws IOException {
+        Path out = folder.resolve("out.f32");
+        String[] real = Stream.of(args)
+                .map(arg -> switch (arg) {
+                    case "NANO" -> golden(NANO);
+                    case "OUT" -> out.toString();
+                    case "FOLDER" -> folder.toString();
+                    default -> arg;
+                })
+                .toArray(String[]::new);
+        Result result = run(real);
+        assertEquals(code, result.code(), result.err());
+        String expected = sentence.equals("FOLDER") ? folder.toString() : sentence;
+        assertTrue(result.err().contains(expected), result.err());
+        assertFalse(result.err().contains("\tat ") || result.err().contains("Exception"), result.err());
+        assertEquals("", result.out());
+        try (Stream<Path> left = Files.list(folder)) {
+            assertEquals(0, left.count(), "nothing may be half-written");
+        }
+    }
+
+    @Test
+    void everyCommandHasHelp() {
+        String overview = done("--help").out();
+        for (String command :
+                new String[] {"chat", "run", "info", "tokenize", "logits", "devices", "doctor"}) {
+            assertTrue(overview.contains(command));
+            assertTrue(done(command, "--help").out().contains("Usage: talaria " + command));
+        }
+        assertTrue(done("--version").out().startsWith("talaria "));
+    }
+
+    @Test
+    void tooManyTokensForTheContextAreRefused() throws IOException {
+        Path tiny = TinyModel.stacked().write(folder.resolve("tiny.gguf"));
+        String tokens = "3,".repeat(64) + "3";
+        Result result = run("logits", tiny.toString(), "--tokens", tokens, "--out", folder.resolve("x").toString());
+        assertEquals(2, result.code());
+        assertTrue(result.err().contains("65 tokens are more than the model's context of 64"), result.err());
+    }
+
+    @Test
+    void aTruncatedModelIsRefusedWithoutAStackTrace() throws IOException {
+        byte[] whole = Files.readAllBytes(TestData.golden(NANO));
+        Path cut = folder.resolve("cut.gguf");
+        for (int length : new int[] {0, 3, 100, 20_000, whole.length - 1}) {
+            Files.write(cut, Arrays.copyOf(whole, length));
+            Result result = run("info", cut.toString());
+            assertEquals(3, result.code(), result.err());
+            assertTrue(result.err().contains("cut.gguf") && !result.err().contains("\tat "), result.err());
+        }
+    }
+}

@@ -1,0 +1,126 @@
+package io.talaria.engine;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.talaria.GoldenModels;
+import io.talaria.GoldenModels.Prompt;
+import io.talaria.backend.Activations;
+import io.talaria.backend.Backend;
+import io.talaria.backend.Backends;
+import io.talaria.engine.LogitsRunner.Setting;
+import io.talaria.engine.LogitsRunner.Way;
+import io.talaria.quant.TensorType;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Every device that is here against the golden logits, in both modes of activations. */
+class DeviceGoldenTest {
+    /** A median over fewer rows says nothing of int8 rounding, which turns choices over here and there. */
+    private static final int ENOUGH_ROWS = 20;
+
+    /** Devices, but for the reference, times golden files. */
+    static Stream<Arguments> cases() {
+        return devices().flatMap(device -> GoldenModels.FILES.stream().map(file -> Arguments.of(device, file)));
+    }
+
+    static Stream<String> devices() {
+        return Backends.all().stream()
+                .filter(backend -> !backend.name().equals("reference"))
+                .map(Backend::devices)
+                .flatMap(List::stream)
+                .map(info -> info.device());
+    }
+
+    @Test
+    void theCpuIsHere() {
+        assertTrue(devices().anyMatch("cpu:0"::equals), "the native library was not built");
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void halfIsWithinItsBound(String device, String file) throws IOException {
+        Setting half = Setting.of(device, Activations.HALF, TensorType.F16);
+        List<Prompt> prompts = GoldenModels.prompts(file);
+        for (int i = 0; i < prompts.size(); i++) {
+            int[] company = prompts.get((i + 1) % 2).tokens();
+            for (Way way : Way.ALL) {
+                checkHalf(prompts.get(i).first(way.limit()), way.apply(half, company));
+            }
+        }
+    }
+
+    private static void checkHalf(Prompt prompt, Setting setting) throws IOException {
+        double median = GoldenModels.median(prompt.errors(LogitsRunner.logits(prompt, setting)));
+        assertTrue(median <= 1.5e-6, () -> prompt.file() + " " + prompt.number() + " " + setting + ": " + median);
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void int8IsWithinItsBound(String device, String file) throws IOException {
+        Setting int8 = Setting.of(device, Activations.INT8, TensorType.F16);
+        List<Prompt> prompts = GoldenModels.prompts(file);
+        for (int i = 0; i < prompts.size(); i++) {
+            int[] company = prompts.get((i + 1) % 2).tokens();
+            for (Way way : Way.ALL) {
+                Prompt prompt = prompts.get(i).first(way.limit());
+                if (prompt.rows().length >= ENOUGH_ROWS) {
+                    checkInt8(prompt, way.apply(int8, company));
+                }
+            }
+        }
+    }
+
+    private static void checkInt8(Prompt prompt, Setting setting) throws IOException {
+        double[] errors = prompt.errors(LogitsRunner.logits(prompt, setting));
+        double median = GoldenModels.median(errors);
+        String what = prompt.file() + " " + prompt.number() + " " + setting + ": ";
+        if (prompt.int8Median(32).isEmpty()) {
+            assertTrue(median <= 1.5e-6, what + median);
+            return;
+        }
+        int stated = prompt.int8RowsOver(32);
+        if (stated * 10 > errors.length) {
+            return; // more than one row in ten flips by rounding alone: such prompts are held to half
+        }
+        double bound = 1.3 * prompt.int8Median(32).get();
+        assertTrue(median <= bound, what + median + ", bound " + bound);
+        long over = Arrays.stream(errors).filter(error -> error > 1e-2).count();
+        assertTrue(over <= stated + errors.length / 10.0, what + over + " rows over 1e-2, stated " + stated);
+    }
+
+    /** Like meets like: the same rounding of the cache on the device and on the reference. */
+    @ParameterizedTest
+    @MethodSource("cases")
+    void q8CacheAgreesWithTheReference(String device, String file) throws IOException {
+        Prompt prompt = GoldenModels.prompts(file).getFirst();
+        float[][] expected =
+                LogitsRunner.logits(prompt, Setting.of("reference", Activations.EXACT, TensorType.Q8_0));
+        float[][] computed = LogitsRunner.logits(prompt, Setting.of(device, Activations.HALF, TensorType.Q8_0));
+        double[] errors = new double[expected.length];
+        for (int i = 0; i < errors.length; i++) {
+            errors[i] = GoldenModels.nmse(computed[i], expected[i]);
+        }
+        assertTrue(GoldenModels.median(errors) <= 1.5e-6, file + ": " + GoldenModels.median(errors));
+        double rounding = GoldenModels.median(prompt.errors(expected));
+        assertTrue(rounding > 1e-9, file + ": a Q8_0 cache that rounds nothing: " + rounding);
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void twoRunsGiveTheSameBits(String device, String file) throws IOException {
+        Prompt prompt = GoldenModels.prompts(file).getFirst();
+        Setting setting = Setting.of(device, Activations.INT8, TensorType.Q8_0);
+        float[][] first = LogitsRunner.logits(prompt, setting);
+        float[][] second = LogitsRunner.logits(prompt, setting);
+        for (int row = 0; row < first.length; row++) {
+            assertArrayEquals(first[row], second[row], "row " + row);
+        }
+    }
+}
