@@ -134,6 +134,20 @@ void discard_stale(uint64_t handle) {
   if (handle != 0) atomic_store(&the.stale[atomic_fetch_add(&next, 1) % STALE], handle);
 }
 
+// Every bit of a handle counts: none may be turned without the handle being refused.
+static void forge(uint64_t live) {
+  talaria_status status;
+  uint8_t byte = 0;
+  for (int bit = 0; bit < 64; bit++) {
+    int32_t code = talaria_write(0, live ^ 1ull << bit, 0, &byte, 1, &status);
+    // Another slot may hold another host tensor of the same generation.
+    demand(code == TALARIA_INVALID || bit < 32, "a forged handle was followed");
+  }
+  demand(talaria_write(0, live, 0, &byte, 1, &status) == TALARIA_OK, "a live handle was refused");
+  demand(talaria_tensor_free(0, live, &status) == TALARIA_OK, "a live handle was not freed");
+  demand(talaria_write(0, live, 0, &byte, 1, &status) == TALARIA_INVALID, "a stale handle was followed");
+}
+
 // --- the run ------------------------------------------------------------------------------------------------------------
 
 typedef struct job {
@@ -203,6 +217,7 @@ int main(int count, char** arguments) {
     talaria_tensor_desc desc = {sizeof desc, TALARIA_HOST, 0, 0, {1, 1, ROWS, 64}, "host"};
     the.host[i] = talaria_tensor_new(0, (const uint8_t*)&desc, sizeof desc, &status);
   }
+  forge(the.host[0]);
   for (int i = 0; i < EVENTS; i++) the.event[i] = talaria_event_new(&status);
   for (int i = 0; i < DEVICES; i++) reopen(&d, i);
 

@@ -103,6 +103,7 @@ void act_on_bytes(dice* d, int device);
 void act_on_events(dice* d);
 void act_on_steps(dice* d, int device);
 void forget_steps(dice* d, int device);
+void keep_busy(dice* d, uint64_t device);  // leaves it waiting for a signal that never comes
 void exchange(dice* d);  // a copy from device to device through a host tensor, checked
 int32_t sync_device(dice* d, int device, uint64_t handle);
 

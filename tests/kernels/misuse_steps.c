@@ -144,13 +144,22 @@ static args valid_args(dice* d, int op, int device, const step* s) {
   return a;
 }
 
-static void spoil_args(dice* d, int device, args* a) {
+// Another tensor of the same device and model is the likeliest to be taken for the right one.
+static uint64_t wrong_handle(dice* d, int device, int size) {
+  switch (roll(d, 4)) {
+    case 0: return any_handle(d, device);
+    case 1: return atomic_load(&the.extra[device][roll(d, EXTRAS)]);
+    default: return atomic_load(&the.tensor[device][size][roll(d, ROLES)]);
+  }
+}
+
+static void spoil_args(dice* d, int device, int size, args* a) {
   int64_t words = a->head.size / 4;
   switch (roll(d, 20)) {
     case 0: a->head.size = (uint32_t)hostile32(d); break;
     case 1: a->head.reserved = (uint32_t)hostile32(d); break;
     case 2: case 3: case 4: case 5: case 6: case 7: case 8: case 9: {  // a handle, in the place of one as a rule
-      uint64_t handle = any_handle(d, device);
+      uint64_t handle = wrong_handle(d, device, size);
       memcpy(&a->words[2 + 2 * roll(d, words / 2 - 1)], &handle, sizeof handle);
       break;
     }
@@ -206,7 +215,7 @@ static void append_op(dice* d, int device, int at, step s) {
       case 0: said = one_in(d, 2) ? (int32_t)roll(d, OPS + 1) : hostile32(d); break;
       case 1: bytes = hostile_bytes(d, bytes); break;
       case 2: owner = any_handle(d, device); break;
-      default: spoil_args(d, device, &a);
+      default: spoil_args(d, device, s.size, &a);
     }
   }
   int32_t code = append(d, owner, s.handle, said, &a, size, bytes);
@@ -296,6 +305,21 @@ static uint64_t exchange_step(dice* d, uint64_t device, uint64_t target, uint64_
   if (sender) *ok &= append(d, device, step, TALARIA_OP_SIGNAL, &signal, sizeof signal, sizeof signal) == TALARIA_OK;
   *ok &= end(d, device, step) == TALARIA_OK;
   return step;
+}
+
+// What the queue still needs is freed; it must live for as long as the device is open.
+void keep_busy(dice* d, uint64_t device) {
+  talaria_status status;
+  uint64_t event = talaria_event_new(&status);
+  settle_handle(d, CALL_EVENT_NEW, event, &status);
+  uint64_t host = exchange_tensor(d, 0, TALARIA_HOST), target = exchange_tensor(d, device, TALARIA_ACTIVATION);
+  bool ok = true;
+  uint64_t step = exchange_step(d, device, target, host, event, false, &ok);
+  int32_t batch[16] = {1};
+  int64_t words = words_of(&(talaria_batch_shape){1, 0, 1, 1, 0, 0, 0, 0});
+  run(d, device, step, batch, words, words * 4);
+  settle(d, CALL_EVENT_FREE, talaria_event_free(event, &status), &status);
+  settle(d, CALL_TENSOR_FREE, talaria_tensor_free(0, host, &status), &status);
 }
 
 // Objects of its own, so that nobody else writes what is checked; calls fail here only if a device is closed or lost

@@ -282,6 +282,7 @@ void reopen(dice* d, int device) {
   pthread_mutex_lock(&lock);
   uint64_t old = atomic_exchange(&the.device[device], 0);
   if (old != 0) {
+    if (one_in(d, 2)) keep_busy(d, old);
     close_device(d, old);
     discard_stale(old);
     sync_device(d, device, old);

@@ -26,7 +26,8 @@ import picocli.CommandLine.Command;
             TokenizeCommand.class,
             LogitsCommand.class,
             DevicesCommand.class,
-            DoctorCommand.class
+            DoctorCommand.class,
+            SynthesizeCommand.class
         },
         footer = {
             "",
@@ -49,7 +50,7 @@ public final class Main {
     /** Runs a command line and returns its exit code. */
     static int run(String... args) {
         CommandLine line = new CommandLine(new Main());
-        line.setCaseInsensitiveEnumValuesAllowed(true);
+        line.setExpandAtFiles(false); // a text may begin with @
         line.setExecutionExceptionHandler((thrown, command, parsed) -> report(thrown));
         line.setParameterExceptionHandler((thrown, rest) -> {
             CommandLine command = thrown.getCommandLine();
@@ -61,7 +62,13 @@ public final class Main {
             line.usage(System.err);
             return ExitCode.BAD_ARGUMENTS;
         }
-        return line.execute(args);
+        try {
+            return line.execute(args);
+        } catch (OutOfMemoryError e) {
+            System.err.println("talaria: the Java heap is full (" + e.getMessage()
+                    + "); give it more, as with TALARIA_JAVA_OPTS=-Xmx8g");
+            return ExitCode.NO_DEVICE;
+        }
     }
 
     /** One sentence on standard error, and the exit code that belongs to it. */

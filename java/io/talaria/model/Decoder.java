@@ -53,6 +53,8 @@ public final class Decoder implements AutoCloseable {
     private final Tensor top; // [rows][3k + 1]
     private final Optional<Tensor> logits; // [rows][V]
 
+    private ByteBuffer received = ByteBuffer.allocateDirect(0);
+
     private record Layer(AttentionWeights attention, RouterWeights router, ExpertWeights experts) {}
 
     private Decoder(Model model, Device device, DeviceMemory memory, DecoderOptions options, LoadProgress progress)
@@ -204,22 +206,25 @@ public final class Decoder implements AutoCloseable {
         device.run(steps.computeIfAbsent(batch.shape(), this::compose), batch);
     }
 
-    /** Waits for the last batch and reads the best tokens of its wanted rows. */
+    /** Waits for the last batch and reads the best tokens of its wanted rows. Valid until the next read. */
     public TopLogits top(int wanted) {
         int words = TopLogits.words(options.topK(), 0);
-        ByteBuffer rows = ByteBuffer.allocateDirect(wanted * words * Integer.BYTES);
-        device.read(top, 0, rows);
-        return new TopLogits(options.topK(), 0, rows);
+        return new TopLogits(options.topK(), 0, read(top, Math.multiplyExact(wanted, words * Integer.BYTES)));
     }
 
-    /** Waits for the last batch and reads all logits of its wanted rows: {@code [wanted][V]}. */
+    /** Waits for the last batch and reads all logits of its wanted rows, {@code [wanted][V]}. Valid until the next read. */
     public FloatBuffer logits(int wanted) {
         Tensor all = logits.orElseThrow(() -> new IllegalStateException("this decoder keeps no logits"));
-        long bytes = (long) wanted * config.vocabulary() * Float.BYTES;
-        ByteBuffer rows =
-                ByteBuffer.allocateDirect(Math.toIntExact(bytes)).order(ByteOrder.LITTLE_ENDIAN);
-        device.read(all, 0, rows);
-        return rows.asFloatBuffer();
+        return read(all, Math.multiplyExact(wanted, config.vocabulary() * Float.BYTES)).asFloatBuffer();
+    }
+
+    /** The first bytes of a tensor, in the one buffer that all reads share. */
+    private ByteBuffer read(Tensor tensor, int bytes) {
+        if (received.capacity() < bytes) {
+            received = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        }
+        device.read(tensor, 0, received.clear().limit(bytes));
+        return received.slice().order(ByteOrder.LITTLE_ENDIAN);
     }
 
     public DecoderOptions options() {

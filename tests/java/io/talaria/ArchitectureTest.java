@@ -21,6 +21,7 @@ class ArchitectureTest {
         Architectures.layeredArchitecture()
                 .consideringOnlyDependenciesInLayers()
                 .layer("cli").definedBy("io.talaria.cli..")
+                .layer("bench").definedBy("io.talaria.bench..")
                 .layer("engine").definedBy("io.talaria.engine..")
                 .layer("chat").definedBy("io.talaria.chat..")
                 .layer("model").definedBy("io.talaria.model..")
@@ -30,13 +31,14 @@ class ArchitectureTest {
                 .layer("gguf").definedBy("io.talaria.gguf..")
                 .layer("quant").definedBy("io.talaria.quant..")
                 .whereLayer("cli").mayNotBeAccessedByAnyLayer()
+                .whereLayer("bench").mayOnlyBeAccessedByLayers("cli")
                 .whereLayer("engine").mayOnlyBeAccessedByLayers("cli")
                 .whereLayer("chat").mayOnlyBeAccessedByLayers("cli", "engine")
-                .whereLayer("model").mayOnlyBeAccessedByLayers("cli", "engine")
+                .whereLayer("model").mayOnlyBeAccessedByLayers("cli", "engine", "bench")
                 .whereLayer("devices").mayNotBeAccessedByAnyLayer()
                 .whereLayer("backend").mayOnlyBeAccessedByLayers("cli", "engine", "model", "devices")
                 .whereLayer("tokenizer").mayOnlyBeAccessedByLayers("cli", "engine", "model", "chat")
-                .whereLayer("gguf").mayOnlyBeAccessedByLayers("cli", "model", "tokenizer")
+                .whereLayer("gguf").mayOnlyBeAccessedByLayers("cli", "model", "tokenizer", "bench")
                 .check(CLASSES);
     }
 

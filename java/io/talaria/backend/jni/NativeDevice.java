@@ -5,6 +5,7 @@ import io.talaria.backend.BatchShape;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.LeakReport;
 import io.talaria.backend.Shape;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
@@ -42,6 +43,7 @@ final class NativeDevice implements Device {
     private final DeviceInfo info;
     private final NativeStatus status = new NativeStatus();
     private final Set<Long> steps = new HashSet<>();
+    private final LeakReport leak;
     private long handle;
     private boolean lost;
     private ByteBuffer staging;
@@ -49,6 +51,7 @@ final class NativeDevice implements Device {
     NativeDevice(DeviceInfo info, long handle) {
         this.info = info;
         this.handle = handle;
+        this.leak = new LeakReport(this, "device " + info.device());
     }
 
     @Override
@@ -212,6 +215,7 @@ final class NativeDevice implements Device {
         if (handle != 0) {
             long closing = handle;
             handle = 0;
+            leak.closed();
             steps.clear();
             staging = null;
             status.check(Native.talaria_device_close(closing, status.buffer()));
