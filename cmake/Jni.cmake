@@ -1,5 +1,8 @@
 # The JNI library: the code that JavaCPP generated, with the core in it.
 file(GLOB TALARIA_JDKS $ENV{JAVA_HOME} /usr/lib/jvm/* /Library/Java/JavaVirtualMachines/*/Contents/Home)
+if(TALARIA_JNI_H AND NOT EXISTS ${TALARIA_JNI_H}/jni.h)
+  unset(TALARIA_JNI_H CACHE)  # the JDK of the last build has gone
+endif()
 find_path(TALARIA_JNI_H jni.h PATHS ${TALARIA_JDKS} PATH_SUFFIXES include NO_DEFAULT_PATH REQUIRED)  # any JDK's will do
 
 function(talaria_jni name)

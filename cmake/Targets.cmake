@@ -8,9 +8,12 @@ function(talaria_target name)
   target_link_libraries(${name} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
 endfunction()
 
-# libtalaria_NAME: a shared library that exports the one function talaria_backend.
+# libtalaria_NAME: a shared library that exports the one function talaria_backend. Its objects, for tests of what lies
+# behind that function, are talaria_NAME_objects.
 function(talaria_backend name)
-  add_library(talaria_${name} SHARED ${ARGN})
+  add_library(talaria_${name}_objects OBJECT ${ARGN})
+  talaria_target(talaria_${name}_objects)
+  add_library(talaria_${name} SHARED $<TARGET_OBJECTS:talaria_${name}_objects>)
   talaria_target(talaria_${name})
   set_target_properties(talaria_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${TALARIA_OUT})
 endfunction()

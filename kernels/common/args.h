@@ -1,6 +1,6 @@
 // The arguments of every op: one plain struct each, in the C subset that C, C++, CUDA, HIP, Metal and OpenCL accept.
 //
-// Java fills these structs (JniStep), native/src/checks.cpp compares every shape with the tensors' own, and the
+// Java fills these structs (OpArgs), native/src/checks.cpp compares every shape with the tensors' own, and the
 // backends read them. Rules that keep them the same everywhere:
 //   - `size` first (bytes of the struct, so that a caller built against another layout is refused), then `reserved` (0),
 //     then the tensors, then 64-bit numbers, then 32-bit ones; no implicit padding.

@@ -44,7 +44,7 @@ void attend_group(const talaria_attention_args& a, const int32_t* blocks, int64_
 
 int64_t attention_scratch(const talaria_attention_args& a, const talaria_batch_shape& shape) {
   int64_t group = view(a.q).shape[3] / view(a.keys).shape[3];
-  return a.head_dim + group * shape.blocks * view(a.keys).shape[2];
+  return a.head_dim + product({group, shape.blocks, view(a.keys).shape[2]});
 }
 
 void attention(const talaria_attention_args& a, const Batch& batch, float* scratch) {
@@ -54,7 +54,7 @@ void attention(const talaria_attention_args& a, const Batch& batch, float* scrat
     const int32_t* blocks = batch.block + static_cast<int64_t>(batch.table[row]) * batch.shape->blocks;
     for (int64_t kv_head = 0; kv_head < kv_heads; kv_head++) {
       int64_t at = row * width + kv_head * group * a.head_dim;
-      attend_group(a, blocks, batch.position[row] + 1, kv_head, group, floats(a.q) + at, floats(a.attended) + at, scratch);
+      attend_group(a, blocks, int64_t{batch.position[row]} + 1, kv_head, group, floats(a.q) + at, floats(a.attended) + at, scratch);
     }
   }
 }

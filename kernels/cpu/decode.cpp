@@ -1,4 +1,6 @@
 // Number formats: float16, the block formats, and the KV cache's rows.
+#include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "kernels.hpp"
@@ -104,6 +106,13 @@ void decode_blocks(const uint8_t* source, float* target, int64_t values, int64_t
   }
 }
 
+// The largest magnitude; NaN if any value is: without its sign, a NaN's bits are above all others.
+float largest_magnitude(const float* values, int64_t n) {
+  uint32_t largest = 0;
+  for (int64_t i = 0; i < n; i++) largest = std::max(largest, std::bit_cast<uint32_t>(values[i]) & 0x7fffffff);
+  return std::bit_cast<float>(largest);
+}
+
 }  // namespace
 
 void decode(int32_t type, const uint8_t* source, float* target, int64_t values) {
@@ -137,11 +146,9 @@ void decode(int32_t type, const uint8_t* source, float* target, int64_t values) 
 void round_to_int8(float* row, int64_t columns) {
   for (int64_t begin = 0; begin < columns; begin += 32) {
     int64_t end = begin + 32 < columns ? begin + 32 : columns;
-    float largest = 0;
-    for (int64_t i = begin; i < end; i++) largest = std::fmax(largest, std::fabs(row[i]));
-    float scale = largest / 127.0f;
-    float inverse = scale > 0 ? 1.0f / scale : 0.0f;
-    for (int64_t i = begin; i < end; i++) row[i] = scale * std::nearbyintf(row[i] * inverse);
+    float scale = largest_magnitude(row + begin, end - begin) / 127.0f;
+    // A division, since 1 / scale overflows where scale is subnormal.
+    for (int64_t i = begin; i < end; i++) row[i] = scale == 0 ? 0.0f : scale * std::nearbyintf(row[i] / scale);
   }
 }
 
@@ -160,15 +167,13 @@ void encode_kv(int32_t type, const float* row, uint8_t* target, int64_t columns)
   } else {
     for (int64_t at = 0; at < columns; at += 32, target += sizeof(talaria_block_q8_0)) {
       talaria_block_q8_0 block;
-      float largest = 0;
-      for (int i = 0; i < 32; i++) largest = std::fmax(largest, std::fabs(row[at + i]));
-      float scale = largest / 127.0f;
+      // NaN if any value is, so that the block decodes to NaN and is noticed.
+      float scale = largest_magnitude(row + at, 32) / 127.0f;
       float inverse = scale > 0 ? 1.0f / scale : 0.0f;
       block.d = float_to_half(scale);
-      // fmin and fmax turn a NaN into a number, so that the conversion is defined.
       for (int i = 0; i < 32; i++) {
-        float q = std::fmin(127.0f, std::fmax(-127.0f, std::roundf(row[at + i] * inverse)));
-        block.qs[i] = static_cast<int8_t>(q);
+        float q = std::roundf(row[at + i] * inverse);
+        block.qs[i] = static_cast<int8_t>(std::isnan(q) ? 0.0f : std::clamp(q, -127.0f, 127.0f));
       }
       std::memcpy(target, &block, sizeof block);
     }

@@ -22,7 +22,7 @@ int32_t local_expert(const talaria_experts_args& a, int32_t id, int64_t held) {
 int64_t experts_scratch(const talaria_experts_args& a, const talaria_batch_shape& shape) {
   const talaria_tensor_view& gate = view(a.gate);
   int64_t pairs = shape.rows * view(a.routing).shape[3] / 2, hidden = gate.shape[3], ffn = gate.shape[2];
-  return pairs * (1 + 2 * hidden + 2 * ffn) + std::max(matmul_scratch(pairs, hidden), matmul_scratch(pairs, ffn));
+  return product({pairs, 1 + 2 * hidden + 2 * ffn}) + std::max(matmul_scratch(pairs, hidden), matmul_scratch(pairs, ffn));
 }
 
 void experts(const talaria_experts_args& a, const Batch& batch, Mode mode, float* scratch) {

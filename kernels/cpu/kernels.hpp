@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 
 #include "../../native/include/talaria_backend.h"
 #include "../common/formats.h"
@@ -26,12 +27,22 @@ struct Batch {
   const talaria_batch_shape* shape;
   int32_t rows, wanted, masked;
   const int32_t *token, *position, *table, *wanted_row, *target, *adjust_begin, *adjust_token;
-  const float *adjust_penalty, *adjust_add;
+  const int32_t *adjust_penalty, *adjust_add;  // float32 by their bits
   const int32_t* block;
   const uint32_t* mask;
 
   Batch(const talaria_batch_shape& shape, const int32_t* words);
 };
+
+// A product of sizes, held at 2^56 so that a sum of a few cannot overflow: no memory holds either.
+inline int64_t product(std::initializer_list<int64_t> sizes) {
+  constexpr int64_t most = int64_t{1} << 56;
+  int64_t result = 1;
+  for (int64_t size : sizes) {
+    if (__builtin_mul_overflow(result, size, &result) || result > most) result = most;
+  }
+  return result;
+}
 
 // How a step computes.
 struct Mode {

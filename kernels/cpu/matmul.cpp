@@ -30,7 +30,7 @@ Matrix::Matrix(const talaria_tensor_view& v, int64_t plane) : type(v.type), rows
   data = bytes(v) + row_bytes * v.shape[2] * plane;
 }
 
-int64_t matmul_scratch(int64_t rows, int64_t columns) { return (rows + 1) * columns; }
+int64_t matmul_scratch(int64_t rows, int64_t columns) { return product({rows + 1, columns}); }
 
 void matmul(const Matrix& w, const float* x, int64_t rows, float* y, Mode mode, float* scratch) {
   float* weights = scratch;  // [columns], one decoded row of w

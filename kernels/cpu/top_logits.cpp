@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "kernels.hpp"
@@ -21,7 +22,8 @@ double log_sum_exp(const float* logits, int64_t n) {
 void adjust(const Batch& batch, int32_t wanted, float* logits) {
   for (int32_t i = batch.adjust_begin[wanted]; i < batch.adjust_begin[wanted + 1]; i++) {
     float& logit = logits[batch.adjust_token[i]];
-    logit = (logit > 0 ? logit / batch.adjust_penalty[i] : logit * batch.adjust_penalty[i]) + batch.adjust_add[i];
+    float penalty = std::bit_cast<float>(batch.adjust_penalty[i]);
+    logit = (logit > 0 ? logit / penalty : logit * penalty) + std::bit_cast<float>(batch.adjust_add[i]);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <system_error>
 #include <unordered_map>
 
 #ifdef __APPLE__
@@ -16,12 +17,6 @@ namespace talaria::cpu {
 
 namespace {
 
-int32_t report(talaria_status* status, int32_t code, const char* text) {
-  status->code = code;
-  snprintf(status->text, sizeof status->text, "%s", text);
-  return code;
-}
-
 // Runs a body that may throw, and reports.
 template <typename Body>
 int32_t guarded(talaria_status* status, Body body) noexcept {
@@ -32,6 +27,8 @@ int32_t guarded(talaria_status* status, Body body) noexcept {
     return report(status, fault.code, fault.text.c_str());
   } catch (const std::bad_alloc&) {
     return report(status, TALARIA_OUT_OF_MEMORY, "the host is out of memory");
+  } catch (const std::system_error&) {
+    return report(status, TALARIA_OUT_OF_MEMORY, "the host has no more threads");
   } catch (const std::exception& thrown) {
     return report(status, TALARIA_INVALID, thrown.what());
   }
@@ -72,16 +69,16 @@ void processor_name(char* name, size_t size) {
 #endif
 }
 
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+using Memory = std::unique_ptr<void, Free>;
+
 struct Device {
   int32_t wait_limit_ms;
-  std::unordered_map<void*, size_t> tensors;
+  std::unordered_map<void*, Memory> tensors;
   std::unordered_map<void*, std::unique_ptr<Step>> steps;
-  std::unique_ptr<Queue> queue = std::make_unique<Queue>();
-
-  ~Device() {
-    queue.reset();  // first: it may be running a step
-    for (auto& [memory, bytes] : tensors) std::free(memory);
-  }
+  Queue queue;  // last, and so destroyed first: it may be running a step
 };
 
 Device& of(void* device) { return *static_cast<Device*>(device); }
@@ -108,33 +105,26 @@ int32_t device_open(int32_t index, const talaria_device_options* options, void**
 
 void device_close(void* device) { delete static_cast<Device*>(device); }
 
-int32_t sync(void* device, talaria_status* status) {
-  return guarded(status, [&] {
-    Fault fault = of(device).queue->wait();
-    if (fault.code != TALARIA_OK) throw fault;
-  });
-}
+int32_t sync(void* device, talaria_status* status) { return of(device).queue.wait(status); }
 
 int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** tensor, talaria_status* status) {
   return guarded(status, [&] {
     int64_t available = free_memory();
     size_t size = (static_cast<size_t>(bytes) + 63) / 64 * 64;
     // The kernel hands out more than there is and kills the process later; so ask first.
-    void* memory = bytes < available ? std::aligned_alloc(64, size) : nullptr;
+    Memory memory(bytes < available ? std::aligned_alloc(64, size) : nullptr);
     if (memory == nullptr) {
       throw Fault{TALARIA_OUT_OF_MEMORY, std::string("tensor ") + desc->label + " needs " + std::to_string(bytes) +
                                              " bytes and " + std::to_string(available) + " are free; close what else runs"};
     }
-    std::memset(memory, 0, size);
-    of(device).tensors.emplace(memory, size);
-    *tensor = memory;
+    std::memset(memory.get(), 0, size);
+    void* address = memory.get();
+    of(device).tensors.emplace(address, std::move(memory));
+    *tensor = address;
   });
 }
 
-void tensor_free(void* device, void* tensor) {
-  of(device).tensors.erase(tensor);
-  std::free(tensor);
-}
+void tensor_free(void* device, void* tensor) { of(device).tensors.erase(tensor); }
 
 int32_t write(void* device, void* tensor, int64_t offset, const uint8_t* source, int64_t bytes, talaria_status* status) {
   int32_t code = sync(device, status);
@@ -150,7 +140,7 @@ int32_t read(void* device, void* tensor, int64_t offset, uint8_t* target, int64_
 
 int32_t step_new(void* device, const talaria_step_options* options, void** step, talaria_status* status) {
   return guarded(status, [&] {
-    auto made = std::make_unique<Step>(*options, of(device).wait_limit_ms, of(device).queue->cancelled());
+    auto made = std::make_unique<Step>(*options, of(device).wait_limit_ms, of(device).queue.cancelled());
     *step = made.get();
     of(device).steps.emplace(made.get(), std::move(made));
   });
@@ -169,7 +159,7 @@ void step_free(void* device, void* step) { of(device).steps.erase(step); }
 int32_t run(void* device, void* step, const int32_t* batch, int64_t words, talaria_status* status) {
   return guarded(status, [&] {
     std::vector<int32_t> copy(batch, batch + words);
-    of(device).queue->add([step, copy = std::move(copy)] { static_cast<Step*>(step)->run(copy.data()); });
+    of(device).queue.add([step, copy = std::move(copy)] { static_cast<Step*>(step)->run(copy.data()); });
   });
 }
 

@@ -1,9 +1,16 @@
 #include "queue.hpp"
 
+#include <cstdio>
 #include <exception>
 #include <new>
 
 namespace talaria::cpu {
+
+int32_t report(talaria_status* status, int32_t code, const char* text) noexcept {
+  status->code = code;
+  snprintf(status->text, sizeof status->text, "%s", text);
+  return code;
+}
 
 Queue::Queue() : worker_([this] { work(); }) {}
 
@@ -11,7 +18,7 @@ Queue::~Queue() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
-    cancelled_ = 1;
+    __atomic_store_n(&cancelled_, 1, __ATOMIC_RELAXED);
     jobs_.clear();
   }
   changed_.notify_all();
@@ -20,17 +27,37 @@ Queue::~Queue() {
 
 void Queue::add(std::function<void()> job) {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (fault_.code != TALARIA_OK) return;  // it would run on wrong data
   jobs_.push_back(std::move(job));
   changed_.notify_all();
 }
 
-Fault Queue::wait() {
+int32_t Queue::wait(talaria_status* status) noexcept {
   std::unique_lock<std::mutex> lock(mutex_);
   changed_.wait(lock, [this] { return jobs_.empty() && !running_; });
-  Fault fault{TALARIA_OK, ""};
-  std::swap(fault, fault_);
-  return fault;
+  int32_t code = report(status, fault_.code, fault_.text);
+  report(&fault_, TALARIA_OK, "");
+  return code;
 }
+
+namespace {
+
+// Runs a job; what it throws becomes a status.
+void run(const std::function<void()>& job, talaria_status* status) noexcept {
+  try {
+    job();
+  } catch (const Fault& thrown) {
+    report(status, thrown.code, thrown.text.c_str());
+  } catch (const std::bad_alloc&) {
+    report(status, TALARIA_OUT_OF_MEMORY, "the host ran out of memory during a step");
+  } catch (const std::exception& thrown) {
+    report(status, TALARIA_LOST, thrown.what());
+  } catch (...) {
+    report(status, TALARIA_LOST, "an unexpected C++ exception during a step");
+  }
+}
+
+}  // namespace
 
 void Queue::work() {
   std::unique_lock<std::mutex> lock(mutex_);
@@ -41,21 +68,13 @@ void Queue::work() {
     jobs_.pop_front();
     running_ = true;
     lock.unlock();
-    Fault fault{TALARIA_OK, ""};
-    try {
-      job();
-    } catch (const Fault& thrown) {
-      fault = thrown;
-    } catch (const std::bad_alloc&) {
-      fault = {TALARIA_OUT_OF_MEMORY, "the host ran out of memory during a step"};
-    } catch (const std::exception& thrown) {
-      fault = {TALARIA_LOST, thrown.what()};
-    }
+    talaria_status status{};
+    run(job, &status);
     lock.lock();
     running_ = false;
-    if (fault.code != TALARIA_OK) {
-      jobs_.clear();  // what follows would run on wrong data
-      if (fault_.code == TALARIA_OK) fault_ = fault;
+    if (status.code != TALARIA_OK) {
+      jobs_.clear();
+      fault_ = status;
     }
     changed_.notify_all();
   }

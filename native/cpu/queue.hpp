@@ -12,19 +12,22 @@
 
 namespace talaria::cpu {
 
-// What a job may throw: the queue then drops what is left, and `wait` reports it once.
+// What a job may throw: the queue then drops what follows, until `wait` has reported it.
 struct Fault {
   int32_t code;
   std::string text;
 };
+
+// Fills a status, without allocating; returns the code.
+int32_t report(talaria_status* status, int32_t code, const char* text) noexcept;
 
 class Queue {
  public:
   Queue();
   ~Queue();  // drops what has not begun, ends what has
   void add(std::function<void()> job);
-  // Returns when nothing is queued or running; gives the first fault since the last call.
-  Fault wait();
+  // Returns when nothing is queued or running, with the first fault since the last call.
+  int32_t wait(talaria_status* status) noexcept;
   // Becomes non-zero when the queue is being destroyed, for jobs that wait.
   const volatile int32_t* cancelled() const { return &cancelled_; }
 
@@ -37,7 +40,7 @@ class Queue {
   bool running_ = false;
   bool stop_ = false;
   volatile int32_t cancelled_ = 0;
-  Fault fault_{TALARIA_OK, ""};
+  talaria_status fault_{};
   std::thread worker_;
 };
 

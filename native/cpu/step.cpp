@@ -18,8 +18,8 @@ Batch::Batch(const talaria_batch_shape& s, const int32_t* words) : shape(&s), ro
   target = take(static_cast<int64_t>(s.wanted) * s.targets);
   adjust_begin = take(static_cast<int64_t>(s.wanted) + 1);
   adjust_token = take(s.adjustments);
-  adjust_penalty = reinterpret_cast<const float*>(take(s.adjustments));
-  adjust_add = reinterpret_cast<const float*>(take(s.adjustments));
+  adjust_penalty = take(s.adjustments);
+  adjust_add = take(s.adjustments);
   block = take(static_cast<int64_t>(s.tables) * s.blocks);
   mask = reinterpret_cast<const uint32_t*>(take(static_cast<int64_t>(s.wanted) * s.mask_words));
 }
@@ -77,12 +77,18 @@ void Step::end(int64_t free_bytes) {
 
 void Step::run(const int32_t* words) {
   Batch batch(shape_, words);
-  for (const Node& node : nodes_) run_op(node, batch);
+  for (const Node& node : nodes_) {
+    // After a wait that was cancelled the rest would run, and signal, on data that never came.
+    if (cancelled()) return;
+    run_op(node, batch);
+  }
 }
+
+bool Step::cancelled() const { return __atomic_load_n(cancelled_, __ATOMIC_RELAXED) != 0; }
 
 void Step::wait_for(talaria_event field) {
   const auto* event = reinterpret_cast<const talaria_event_view*>(field);
-  if (event->wait(event->event, wait_limit_ms_, cancelled_) != 0 && *cancelled_ == 0) {
+  if (event->wait(event->event, wait_limit_ms_, cancelled_) != 0 && !cancelled()) {
     throw Fault{TALARIA_LOST, "no signal came within " + std::to_string(wait_limit_ms_) + " ms"};
   }
 }

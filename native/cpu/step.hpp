@@ -22,6 +22,7 @@ class Step {
   };
   void run_op(const Node& node, const Batch& batch);
   void wait_for(talaria_event event);
+  bool cancelled() const;
 
   talaria_batch_shape shape_{};
   Mode mode_;

@@ -10,6 +10,7 @@ namespace talaria {
 namespace {
 
 constexpr int64_t any = -1;
+constexpr int64_t max_experts = 512;  // a batch's (row, slot) pairs can then be counted in 32 bits
 
 const talaria_tensor_view& view(talaria_tensor field) {
   return *reinterpret_cast<const talaria_tensor_view*>(field);
@@ -150,7 +151,7 @@ void check(Checker& c, const talaria_route_args& a) {
   const auto& routing = c.activation(a.routing, "routing", TALARIA_I32, any);
   int64_t experts = router.shape[2], used = routing.shape[3] / 2;
   if (routing.shape[3] % 2 != 0 || used < 1 || used > experts) c.refuse("routing", "rows are not ids and weights of 1 to all experts");
-  if (experts > 512) c.refuse("router", "has more than 512 experts");
+  if (experts > max_experts) c.refuse("router", "has more than 512 experts");
   c.positive(a.epsilon, "epsilon");
   c.differ(a.h, "h", {a.x});
 }
@@ -161,7 +162,8 @@ void check(Checker& c, const talaria_experts_args& a) {
   const auto& gate = c.weight(a.gate, "gate", any, any, h.shape[3]);
   c.weight(a.up, "up", gate.shape[1], gate.shape[2], gate.shape[3]);
   c.weight(a.down, "down", gate.shape[1], h.shape[3], gate.shape[2]);
-  if (routing.shape[3] % 2 != 0) c.refuse("routing", "rows are not ids and weights");
+  if (routing.shape[3] % 2 != 0 || routing.shape[3] > 2 * max_experts) c.refuse("routing", "rows are not ids and weights of up to 512 experts");
+  if (gate.shape[1] > max_experts) c.refuse("gate", "has more than 512 experts");
   c.slots(a.slots, routing.shape[3] / 2, h.shape[3]);
   if (a.map != 0) {
     const auto& map = view(a.map);
@@ -184,6 +186,7 @@ void check(Checker& c, const talaria_top_logits_args& a) {
   const auto& output = c.weight(a.output, "output", 1, any, x.shape[3]);
   const auto& s = c.limits.shape;
   int64_t vocabulary = output.shape[2];
+  if (vocabulary > INT32_MAX) c.refuse("output", "has more rows than a token id can name");
   if (s.wanted < 1) c.refuse("top", "needs a step whose batches want rows");
   if (a.k < 1 || a.k > 1024 || a.k > vocabulary) c.refuse("k", "must be 1 to 1024 and at most the vocabulary");
   if (s.mask_words != 0 && s.mask_words != (vocabulary + 31) / 32) c.refuse("output", "does not match the batch's mask_words");
@@ -261,9 +264,9 @@ const OpSpec& find_op(int32_t op) {
 
 }  // namespace
 
-ResolvedOp resolve_op(const Device& device, int32_t op, const uint8_t* args, int64_t bytes, BatchLimits& limits) {
+ResolvedOp resolve_op(int32_t op, const uint8_t* args, int64_t bytes) {
   const OpSpec& spec = find_op(op);
-  ResolvedOp resolved;
+  ResolvedOp resolved{op, {}, {}, {}};
   if (args == nullptr || bytes != static_cast<int64_t>(spec.size)) {
     fail(TALARIA_INVALID, "%s: %lld bytes of args where it has %zu", spec.name, static_cast<long long>(bytes), spec.size);
   }
@@ -282,17 +285,21 @@ ResolvedOp resolve_op(const Device& device, int32_t op, const uint8_t* args, int
   for (int i = 0; i < spec.tensors; i++) {
     if (i == spec.optional && fields[i] == 0) continue;
     auto tensor = Handles::all().get<Tensor>(fields[i], spec.name);
-    if (tensor->device && tensor->device.get() != &device) {
-      fail(TALARIA_INVALID, "%s: tensor %s belongs to another device", spec.name, tensor->label.c_str());
-    }
     fields[i] = reinterpret_cast<uint64_t>(&tensor->view);
     resolved.tensors.push_back(std::move(tensor));
   }
-  BatchLimits tightened = limits;
-  Checker checker(spec.name, tightened);
-  spec.check(checker, resolved.args.data());
-  limits = tightened;
   return resolved;
+}
+
+void check_op(const Device& device, const ResolvedOp& op, BatchLimits& limits) {
+  const OpSpec& spec = find_op(op.op);
+  for (const auto& tensor : op.tensors) {
+    if (tensor->device && tensor->device.get() != &device) {
+      fail(TALARIA_INVALID, "%s: tensor %s belongs to another device", spec.name, tensor->label.c_str());
+    }
+  }
+  Checker checker(spec.name, limits);
+  if (spec.check != nullptr) spec.check(checker, op.args.data());
 }
 
 }  // namespace talaria

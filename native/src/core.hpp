@@ -64,18 +64,16 @@ struct Device {
   ~Device();
   const talaria_backend_table& table() const { return *backend->table; }
   void close();
-  // Waits for the queue, so that what it uses can be freed; a late fault stays for the next talaria_sync.
-  void drain();
+  // Waits for the queue, so that what it uses can be freed; the first fault stays for `raise_pending`.
+  void drain() noexcept;
+  // Throws the fault that `drain` met, if any, once.
+  void raise_pending();
   // Marks the device lost when a backend says so, and throws its report.
   void check(int32_t code, const talaria_status& status);
 
  private:
-  Fault pending{TALARIA_OK, ""};
-  friend void raise_pending(Device& device);
+  talaria_status pending_{};
 };
-
-// Throws the late fault that `drain` met, if any.
-void raise_pending(Device& device);
 
 struct Tensor {
   static constexpr uint8_t kind = 3;
@@ -117,6 +115,10 @@ struct Step {
 };
 
 // A device that is locked for one call; throws if the handle is stale or the device closed or lost.
+//
+// Tensors and steps are looked up before their device is locked, and so let go of after it is unlocked: whoever drops
+// the last reference locks the object's device, which may be another one, and two locks at once could wait for each
+// other.
 class Locked {
  public:
   explicit Locked(uint64_t handle, bool even_if_lost = false);
@@ -147,14 +149,16 @@ Struct read_struct(const uint8_t* source, int64_t bytes, const char* name) {
   return result;
 }
 
-// Checks an op's args against its tensors and the step's limits (which it tightens). `args` is a copy of the caller's
-// struct; its handles are replaced by views, and the objects behind them appended to `tensors` and `events`.
+// An op whose args are a copy of the caller's struct with views in place of handles, and the objects behind them.
 struct ResolvedOp {
+  int32_t op;
   std::vector<uint64_t> args;  // the struct, 8-byte aligned
   std::vector<std::shared_ptr<Tensor>> tensors;
   std::vector<std::shared_ptr<Event>> events;
 };
-ResolvedOp resolve_op(const Device& device, int32_t op, const uint8_t* args, int64_t bytes, BatchLimits& limits);
+ResolvedOp resolve_op(int32_t op, const uint8_t* args, int64_t bytes);
+// Checks an op's tensors and numbers against each other, the device, and the step's limits, which it tightens.
+void check_op(const Device& device, const ResolvedOp& op, BatchLimits& limits);
 
 // The words of a batch of this shape.
 int64_t batch_words(const talaria_batch_shape& shape);

@@ -17,9 +17,10 @@ void Device::close() {
   std::lock_guard<std::recursive_mutex> lock(mutex);
   if (closed) return;
   closed = true;  // from here on, tensors and steps leave their backend objects to device_close
+  // First the queue, since it uses the host tensors, events and views that the children keep alive.
+  if (object != nullptr) table().device_close(object);
   for (uint64_t child : children) Handles::all().remove(child);
   children.clear();
-  if (object != nullptr) table().device_close(object);
 }
 
 void Device::check(int32_t code, const talaria_status& status) {
@@ -28,19 +29,18 @@ void Device::check(int32_t code, const talaria_status& status) {
   throw Fault{code, status.text};
 }
 
-void Device::drain() {
+void Device::drain() noexcept {
   talaria_status status{};
   int32_t code = table().sync(object, &status);
   if (code == TALARIA_OK) return;
   if (code == TALARIA_LOST) lost = true;
-  if (pending.code == TALARIA_OK) pending = Fault{code, status.text};
+  if (pending_.code == TALARIA_OK) pending_ = status;
 }
 
-void raise_pending(Device& device) {
-  if (device.pending.code == TALARIA_OK) return;
-  Fault fault{TALARIA_OK, ""};
-  std::swap(fault, device.pending);
-  throw fault;
+void Device::raise_pending() {
+  talaria_status raised = pending_;
+  pending_.code = TALARIA_OK;
+  require_ok(raised.code, raised);
 }
 
 namespace {
@@ -80,9 +80,8 @@ TALARIA_EXPORT int32_t talaria_device_close(uint64_t device, talaria_status* sta
 TALARIA_EXPORT int32_t talaria_sync(uint64_t device, talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
     Locked locked(device);
-    raise_pending(*locked);
-    talaria_status report{};
-    locked->check(locked->table().sync(locked->object, &report), report);
+    locked->drain();
+    locked->raise_pending();
     return static_cast<int32_t>(TALARIA_OK);
   });
 }

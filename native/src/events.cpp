@@ -27,7 +27,7 @@ int32_t wait(void* event, int32_t limit_ms, const volatile int32_t* cancelled) {
   std::unique_lock<std::mutex> lock(counter->mutex);
   while (counter->count == 0) {
     auto now = std::chrono::steady_clock::now();
-    if (*cancelled || now >= deadline) return 1;
+    if (__atomic_load_n(cancelled, __ATOMIC_RELAXED) != 0 || now >= deadline) return 1;
     // Looks at `cancelled` every few milliseconds: whoever sets it does not know of this counter.
     counter->changed.wait_until(lock, std::min(deadline, now + std::chrono::milliseconds(5)));
   }
@@ -52,8 +52,8 @@ TALARIA_EXPORT uint64_t talaria_event_new(talaria_status* status) {
 
 TALARIA_EXPORT int32_t talaria_event_free(uint64_t event, talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
-    Handles::all().get<Event>(event, "event_free");
-    Handles::all().remove(event);
+    auto found = Handles::all().get<Event>(event, "event_free");
+    if (!Handles::all().remove(event)) fail(TALARIA_INVALID, "event_free: another thread has freed it meanwhile");
     return static_cast<int32_t>(TALARIA_OK);
   });
 }

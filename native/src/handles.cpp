@@ -15,10 +15,9 @@ Handles& Handles::all() {
 
 uint64_t Handles::add(uint8_t kind, std::shared_ptr<void> object) {
   std::lock_guard<std::mutex> lock(mutex_);
-  uint32_t slot;
-  if (!free_.empty()) {
-    slot = free_.back();
-    free_.pop_back();
+  uint32_t slot = first_free_;
+  if (slot != none) {
+    first_free_ = slots_[slot].next_free;
   } else {
     if (slots_.size() >= max_slots) {
       fail(TALARIA_OUT_OF_MEMORY, "%zu handles are in use; free some", slots_.size());
@@ -40,16 +39,20 @@ std::shared_ptr<void> Handles::find(uint64_t handle, uint8_t kind) const {
   return entry.generation == generation && entry.kind == kind ? entry.object : nullptr;
 }
 
-void Handles::remove(uint64_t handle) {
+bool Handles::remove(uint64_t handle) noexcept {
   std::shared_ptr<void> object;  // declared before the lock, so destroyed after it: its destructor may call in again
   std::lock_guard<std::mutex> lock(mutex_);
   uint32_t slot = static_cast<uint32_t>(handle);
   uint32_t generation = static_cast<uint32_t>(handle >> 32) & max_generation;
-  if (slot >= slots_.size() || slots_[slot].generation != generation || slots_[slot].kind != handle >> 56) return;
+  if (slot >= slots_.size() || slots_[slot].generation != generation || slots_[slot].kind != handle >> 56) return false;
   object.swap(slots_[slot].object);
   slots_[slot].kind = 0;
   // A slot whose generations are used up is left out for ever.
-  if (slots_[slot].generation++ < max_generation) free_.push_back(slot);
+  if (slots_[slot].generation++ < max_generation) {
+    slots_[slot].next_free = first_free_;
+    first_free_ = slot;
+  }
+  return true;
 }
 
 }  // namespace talaria

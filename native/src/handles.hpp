@@ -30,22 +30,24 @@ class Handles {
     return object;
   }
 
-  // Makes the handle stale; the object lives on while anything else holds it.
-  void remove(uint64_t handle);
+  // Makes the handle stale, and says whether it was not yet; the object lives on while anything else holds it.
+  bool remove(uint64_t handle) noexcept;
 
  private:
   struct Slot {
     uint32_t generation = 1;
+    uint32_t next_free = none;  // free slots form a list, so that freeing allocates nothing
     uint8_t kind = 0;
     std::shared_ptr<void> object;
   };
+  static constexpr uint32_t none = UINT32_MAX;
 
   uint64_t add(uint8_t kind, std::shared_ptr<void> object);
   std::shared_ptr<void> find(uint64_t handle, uint8_t kind) const;
 
   mutable std::mutex mutex_;
   std::vector<Slot> slots_;
-  std::vector<uint32_t> free_;
+  uint32_t first_free_ = none;
 };
 
 }  // namespace talaria

@@ -38,20 +38,18 @@ uint64_t new_step(uint64_t device, const uint8_t* source, int64_t bytes) {
   return handle;
 }
 
-std::shared_ptr<Step> find_step(const Device& device, uint64_t handle, const char* call) {
-  auto step = Handles::all().get<Step>(handle, call);
-  if (step->device.get() != &device) fail(TALARIA_INVALID, "%s: the step belongs to another device", call);
-  return step;
+void require_own(const Device& device, const Step& step, const char* call) {
+  if (step.device.get() != &device) fail(TALARIA_INVALID, "%s: the step belongs to another device", call);
 }
 
-void append(Device& device, Step& step, int32_t op, const uint8_t* args, int64_t bytes) {
+void append(Device& device, Step& step, ResolvedOp& resolved) {
   if (step.ended) fail(TALARIA_INVALID, "step_append: the step has ended");
   BatchLimits limits = step.limits;
-  ResolvedOp resolved = resolve_op(device, op, args, bytes, limits);
+  check_op(device, resolved, limits);
   step.tensors.reserve(step.tensors.size() + resolved.tensors.size());
   step.events.reserve(step.events.size() + resolved.events.size());
   talaria_status report{};
-  device.check(device.table().step_append(device.object, step.object, op, resolved.args.data(), &report), report);
+  device.check(device.table().step_append(device.object, step.object, resolved.op, resolved.args.data(), &report), report);
   step.limits = limits;
   std::move(resolved.tensors.begin(), resolved.tensors.end(), std::back_inserter(step.tensors));
   std::move(resolved.events.begin(), resolved.events.end(), std::back_inserter(step.events));
@@ -71,17 +69,20 @@ TALARIA_EXPORT uint64_t talaria_step_new(uint64_t device, const uint8_t* options
 TALARIA_EXPORT int32_t talaria_step_append(
     uint64_t device, uint64_t step, int32_t op, const uint8_t* args, int64_t bytes, talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
+    auto found = Handles::all().get<Step>(step, "step_append");
+    ResolvedOp resolved = resolve_op(op, args, bytes);
     Locked locked(device);
-    auto found = find_step(*locked, step, "step_append");
-    append(*locked, *found, op, args, bytes);
+    require_own(*locked, *found, "step_append");
+    append(*locked, *found, resolved);
     return static_cast<int32_t>(TALARIA_OK);
   });
 }
 
 TALARIA_EXPORT int32_t talaria_step_end(uint64_t device, uint64_t step, talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
+    auto found = Handles::all().get<Step>(step, "step_end");
     Locked locked(device);
-    auto found = find_step(*locked, step, "step_end");
+    require_own(*locked, *found, "step_end");
     if (found->ended) fail(TALARIA_INVALID, "step_end: the step has ended already");
     talaria_status report{};
     locked->check(locked->table().step_end(locked->object, found->object, &report), report);
@@ -92,19 +93,20 @@ TALARIA_EXPORT int32_t talaria_step_end(uint64_t device, uint64_t step, talaria_
 
 TALARIA_EXPORT int32_t talaria_step_free(uint64_t device, uint64_t step, talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
+    auto found = Handles::all().get<Step>(step, "step_free");
     Locked locked(device, true);
-    auto found = find_step(*locked, step, "step_free");
+    require_own(*locked, *found, "step_free");
+    if (!Handles::all().remove(step)) fail(TALARIA_INVALID, "step_free: another thread has freed it meanwhile");
     std::erase(locked->children, step);
-    Handles::all().remove(step);
-    found.reset();  // while the device is locked
     return static_cast<int32_t>(TALARIA_OK);
   });
 }
 
 TALARIA_EXPORT int32_t talaria_run(uint64_t device, uint64_t step, const uint8_t* batch, int64_t bytes, talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
+    auto found = Handles::all().get<Step>(step, "run");
     Locked locked(device);
-    auto found = find_step(*locked, step, "run");
+    require_own(*locked, *found, "run");
     if (!found->ended) fail(TALARIA_INVALID, "run: the step has not ended; end it first");
     int64_t words = batch_words(found->limits.shape);
     if (batch == nullptr || bytes != words * 4) {

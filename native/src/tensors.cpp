@@ -98,6 +98,7 @@ void check_kind(const talaria_tensor_desc& desc) {
 uint64_t new_tensor(uint64_t device, const uint8_t* source, int64_t source_bytes) {
   auto desc = read_struct<talaria_tensor_desc>(source, source_bytes, "tensor_desc");
   desc.label[sizeof desc.label - 1] = 0;
+  if (desc.reserved != 0) fail(TALARIA_INVALID, "tensor %s: its reserved field is %d, must be 0", desc.label, desc.reserved);
   check_kind(desc);
   auto tensor = std::make_shared<Tensor>();
   tensor->label = desc.label;
@@ -127,19 +128,18 @@ uint64_t new_tensor(uint64_t device, const uint8_t* source, int64_t source_bytes
   return handle;
 }
 
-// The tensor, if it is the device's own (null: none) or a host tensor, and the range lies within it.
-std::shared_ptr<Tensor> find_range(
-    const Device* device, uint64_t handle, int64_t offset, const void* memory, int64_t bytes, const char* call) {
-  auto tensor = Handles::all().get<Tensor>(handle, call);
-  if (tensor->device && tensor->device.get() != device) {
-    fail(TALARIA_INVALID, "%s: tensor %s belongs to another device", call, tensor->label.c_str());
+// The tensor must be the device's own (null: none) or a host tensor, and the range must lie within it.
+void require_range(
+    const Device* device, const Tensor& tensor, int64_t offset, const void* memory, int64_t bytes, const char* call) {
+  if (tensor.device && tensor.device.get() != device) {
+    fail(TALARIA_INVALID, "%s: tensor %s belongs to another device", call, tensor.label.c_str());
   }
-  if (memory == nullptr || offset < 0 || bytes < 0 || offset > tensor->view.bytes || bytes > tensor->view.bytes - offset) {
+  if (memory == nullptr) fail(TALARIA_INVALID, "%s: no host memory is given for tensor %s", call, tensor.label.c_str());
+  if (offset < 0 || bytes < 0 || offset > tensor.view.bytes || bytes > tensor.view.bytes - offset) {
     fail(TALARIA_INVALID, "%s: bytes [%lld, +%lld) are not within tensor %s of %lld bytes", call,
-         static_cast<long long>(offset), static_cast<long long>(bytes), tensor->label.c_str(),
-         static_cast<long long>(tensor->view.bytes));
+         static_cast<long long>(offset), static_cast<long long>(bytes), tensor.label.c_str(),
+         static_cast<long long>(tensor.view.bytes));
   }
-  return tensor;
 }
 
 }  // namespace
@@ -158,14 +158,13 @@ TALARIA_EXPORT int32_t talaria_tensor_free(uint64_t device, uint64_t tensor, tal
     auto found = Handles::all().get<Tensor>(tensor, "tensor_free");
     if (!found->device) {
       if (device != 0) fail(TALARIA_INVALID, "tensor_free: tensor %s is a host tensor, of no device", found->label.c_str());
-      Handles::all().remove(tensor);
+      if (!Handles::all().remove(tensor)) fail(TALARIA_INVALID, "tensor_free: another thread has freed it meanwhile");
       return static_cast<int32_t>(TALARIA_OK);
     }
     Locked locked(device, true);
     if (found->device.get() != &*locked) fail(TALARIA_INVALID, "tensor_free: tensor %s belongs to another device", found->label.c_str());
+    if (!Handles::all().remove(tensor)) fail(TALARIA_INVALID, "tensor_free: another thread has freed it meanwhile");
     std::erase(locked->children, tensor);
-    Handles::all().remove(tensor);
-    found.reset();  // while the device is locked
     return static_cast<int32_t>(TALARIA_OK);
   });
 }
@@ -173,23 +172,25 @@ TALARIA_EXPORT int32_t talaria_tensor_free(uint64_t device, uint64_t tensor, tal
 TALARIA_EXPORT int32_t talaria_write(
     uint64_t device, uint64_t tensor, int64_t offset, const uint8_t* source, int64_t bytes, talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
+    auto found = Handles::all().get<Tensor>(tensor, "write");
     if (device == 0) {
-      auto host = find_range(nullptr, tensor, offset, source, bytes, "write");
-      memcpy(host->view.host + offset, source, static_cast<size_t>(bytes));
+      require_range(nullptr, *found, offset, source, bytes, "write");
+      memcpy(found->view.host + offset, source, static_cast<size_t>(bytes));
       return static_cast<int32_t>(TALARIA_OK);
     }
     Locked locked(device);
-    auto found = find_range(&*locked, tensor, offset, source, bytes, "write");
+    require_range(&*locked, *found, offset, source, bytes, "write");
     if (found->view.kind == TALARIA_KV) fail(TALARIA_INVALID, "write: the KV cache %s is written by steps alone", found->label.c_str());
     if (found->view.kind == TALARIA_WEIGHT && (offset % found->row_bytes != 0 || bytes % found->row_bytes != 0)) {
       fail(TALARIA_INVALID, "write: weight %s takes whole rows of %lld bytes", found->label.c_str(),
            static_cast<long long>(found->row_bytes));
     }
-    talaria_status report{};
     if (found->view.host != nullptr) {
-      locked->check(locked->table().sync(locked->object, &report), report);
+      locked->drain();
+      locked->raise_pending();
       memcpy(found->view.host + offset, source, static_cast<size_t>(bytes));
     } else {
+      talaria_status report{};
       locked->check(locked->table().write(locked->object, found->view.object, offset, source, bytes, &report), report);
     }
     return static_cast<int32_t>(TALARIA_OK);
@@ -199,22 +200,23 @@ TALARIA_EXPORT int32_t talaria_write(
 TALARIA_EXPORT int32_t talaria_read(
     uint64_t device, uint64_t tensor, int64_t offset, uint8_t* target, int64_t bytes, talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
+    auto found = Handles::all().get<Tensor>(tensor, "read");
     if (device == 0) {
-      auto host = find_range(nullptr, tensor, offset, target, bytes, "read");
-      memcpy(target, host->view.host + offset, static_cast<size_t>(bytes));
+      require_range(nullptr, *found, offset, target, bytes, "read");
+      memcpy(target, found->view.host + offset, static_cast<size_t>(bytes));
       return static_cast<int32_t>(TALARIA_OK);
     }
     Locked locked(device);
-    auto found = find_range(&*locked, tensor, offset, target, bytes, "read");
+    require_range(&*locked, *found, offset, target, bytes, "read");
     if (found->view.kind != TALARIA_ACTIVATION && found->view.kind != TALARIA_HOST) {
       fail(TALARIA_INVALID, "read: %s is no activation; weights and KV lie as the backend likes", found->label.c_str());
     }
-    raise_pending(*locked);
-    talaria_status report{};
+    locked->drain();
+    locked->raise_pending();
     if (found->view.host != nullptr) {
-      locked->check(locked->table().sync(locked->object, &report), report);
       memcpy(target, found->view.host + offset, static_cast<size_t>(bytes));
     } else {
+      talaria_status report{};
       locked->check(locked->table().read(locked->object, found->view.object, offset, target, bytes, &report), report);
     }
     return static_cast<int32_t>(TALARIA_OK);

@@ -43,7 +43,8 @@ public final class Batch {
         block = adjustAdd + shape.adjustments();
         mask = Math.addExact(block, Math.multiplyExact(shape.tables(), shape.blocks()));
         int end = Math.addExact(mask, Math.multiplyExact(shape.wanted(), shape.maskWords()));
-        words = ByteBuffer.allocateDirect(Math.multiplyExact(end, Integer.BYTES)).order(ByteOrder.LITTLE_ENDIAN);
+        words = ByteBuffer.allocateDirect(Math.multiplyExact(end, Integer.BYTES))
+                .order(ByteOrder.LITTLE_ENDIAN);
         clear();
     }
 
@@ -180,7 +181,8 @@ public final class Batch {
     /** Whether a wanted row may choose a token. */
     public boolean allowed(int wanted, int tokenId) {
         return get(MASKED) == 0
-                || (get(mask + wanted * shape.maskWords() + tokenId / Integer.SIZE) >>> tokenId % Integer.SIZE & 1) == 1;
+                || (get(mask + wanted * shape.maskWords() + tokenId / Integer.SIZE) >>> tokenId % Integer.SIZE & 1)
+                        == 1;
     }
 
     /** The words as native code reads them: a direct buffer, position 0. */

@@ -11,8 +11,7 @@ package io.talaria.backend;
  * @param adjustments logit adjustments of the whole batch together
  * @param maskWords 32-bit words of the token mask per wanted row; 0 for no masks
  */
-public record BatchShape(
-        int rows, int wanted, int tables, int blocks, int targets, int adjustments, int maskWords) {
+public record BatchShape(int rows, int wanted, int tables, int blocks, int targets, int adjustments, int maskWords) {
     public BatchShape {
         check("rows", rows, 1, 1 << 16);
         check("wanted", wanted, 0, rows);
@@ -25,8 +24,7 @@ public record BatchShape(
 
     private static void check(String name, int value, int low, int high) {
         if (value < low || value > high) {
-            throw DeviceException.invalid(
-                    "batch shape: " + name + " is " + value + ", must be " + low + " to " + high);
+            throw DeviceException.invalid("batch shape: " + name + " is " + value + ", must be " + low + " to " + high);
         }
     }
 

@@ -4,8 +4,8 @@ package io.talaria.backend;
 public record Shape(long outer, long planes, long rows, long columns) {
     public Shape {
         if (outer < 1 || planes < 1 || rows < 1 || columns < 1) {
-            throw DeviceException.invalid("a shape has no dimension below 1: " + outer + " x " + planes + " x " + rows
-                    + " x " + columns);
+            throw DeviceException.invalid(
+                    "a shape has no dimension below 1: " + outer + " x " + planes + " x " + rows + " x " + columns);
         }
     }
 

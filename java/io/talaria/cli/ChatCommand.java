@@ -16,7 +16,10 @@ import picocli.CommandLine.Parameters;
 
 @Command(name = "chat", mixinStandardHelpOptions = true, description = "A conversation in the terminal.")
 final class ChatCommand implements Callable<Integer> {
-    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "Path of a GGUF file. Default: a random test model.")
+    @Parameters(
+            paramLabel = "MODEL",
+            arity = "0..1",
+            description = "Path of a GGUF file. Default: a random test model.")
     private String model;
 
     @Option(names = "--system", paramLabel = "TEXT", description = "Instructions for the whole conversation.")
@@ -53,7 +56,7 @@ final class ChatCommand implements Callable<Integer> {
         for (String line = ask(lines); line != null && !line.isBlank(); line = ask(lines)) {
             messages.add(new Message(Role.USER, line));
             Talker.Answer answer = talker.answer(talker.encode(messages), maxTokens, piece -> {
-                System.out.print(piece);
+                System.out.print(TerminalText.safe(piece));
                 System.out.flush();
             });
             System.out.println();

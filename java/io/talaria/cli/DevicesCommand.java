@@ -51,9 +51,7 @@ final class DevicesCommand implements Callable<Integer> {
     private static void printDevice(Map<String, Object> entry) {
         System.out.printf(
                 "%-12s %s, %s of %s free%n",
-                entry.get("device"),
-                entry.get("name"),
-                Sizes.bytes((Long) entry.get("free_bytes")),
-                Sizes.bytes((Long) entry.get("memory_bytes")));
+                entry.get("device"), entry.get("name"), Sizes.bytes((Long) entry.get("free_bytes")), Sizes.bytes((Long)
+                        entry.get("memory_bytes")));
     }
 }

@@ -38,7 +38,9 @@ final class InfoCommand implements Callable<Integer> {
         ModelSummary summary = ModelSummary.of(model);
         ModelConfig config = model.config();
         Map<String, Object> facts = new LinkedHashMap<>();
-        facts.put("architecture", model.file().metadata().string("general.architecture").orElseThrow());
+        facts.put(
+                "architecture",
+                model.file().metadata().string("general.architecture").orElseThrow());
         facts.put("name", model.file().metadata().string("general.name").orElse(""));
         facts.put("gguf_version", model.file().version());
         facts.put("files", model.file().paths().size());

@@ -80,9 +80,11 @@ final class LogitsCommand implements Callable<Integer> {
             throw new BadArgumentException("--chunk " + chunk + ": a batch has 1 to " + MAX_ROWS + " rows");
         }
         int perBatch = Math.min(chunk, longest);
-        int blocks = lists.stream().mapToInt(list -> DecoderOptions.blocksFor(list.length)).sum();
-        DecoderOptions options = new DecoderOptions(
-                choice.activations(), choice.kvType(), blocks, perBatch * lists.size(), 1, true);
+        int blocks = lists.stream()
+                .mapToInt(list -> DecoderOptions.blocksFor(list.length))
+                .sum();
+        DecoderOptions options =
+                new DecoderOptions(choice.activations(), choice.kvType(), blocks, perBatch * lists.size(), 1, true);
         Progress loading = new Progress("Loading");
         Progress computing = new Progress("Computing");
         int rows = lists.getFirst().length;
@@ -100,7 +102,8 @@ final class LogitsCommand implements Callable<Integer> {
             if (json) {
                 Json.print(facts);
             } else {
-                System.out.printf("%s: %d rows of %d logits%n", out, rows, opened.config().vocabulary());
+                System.out.printf(
+                        "%s: %d rows of %d logits%n", out, rows, opened.config().vocabulary());
             }
         }
     }

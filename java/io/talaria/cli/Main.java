@@ -87,16 +87,19 @@ public final class Main {
     }
 
     private static String sentence(Exception thrown) {
-        return switch (thrown) {
-            case NoSuchFileException missing -> missing.getFile() + ": there is no such file";
-            case AccessDeniedException denied -> denied.getFile() + ": it cannot be opened with your permissions";
-            case FileSystemException failed when failed.getReason() != null ->
-                failed.getFile() + ": " + failed.getReason();
-            default ->
-                thrown.getMessage() == null || thrown instanceof NullPointerException
-                        ? "an internal error: " + thrown + " at "
-                                + (thrown.getStackTrace().length > 0 ? thrown.getStackTrace()[0] : "an unknown place")
-                        : thrown.getMessage();
-        };
+        if (thrown instanceof NoSuchFileException missing) {
+            return missing.getFile() + ": there is no such file";
+        }
+        if (thrown instanceof AccessDeniedException denied) {
+            return denied.getFile() + ": it cannot be opened with your permissions";
+        }
+        if (thrown instanceof FileSystemException failed && failed.getReason() != null) {
+            return failed.getFile() + ": " + failed.getReason();
+        }
+        if (thrown.getMessage() == null || thrown instanceof NullPointerException) {
+            StackTraceElement[] trace = thrown.getStackTrace();
+            return "an internal error: " + thrown + (trace.length > 0 ? " at " + trace[0] : "");
+        }
+        return thrown.getMessage();
     }
 }

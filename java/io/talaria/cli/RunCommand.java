@@ -12,12 +12,12 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-@Command(
-        name = "run",
-        mixinStandardHelpOptions = true,
-        description = "One answer, always the most likely next token.")
+@Command(name = "run", mixinStandardHelpOptions = true, description = "One answer, always the most likely next token.")
 final class RunCommand implements Callable<Integer> {
-    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "Path of a GGUF file. Default: a random test model.")
+    @Parameters(
+            paramLabel = "MODEL",
+            arity = "0..1",
+            description = "Path of a GGUF file. Default: a random test model.")
     private String model;
 
     @Option(
@@ -50,11 +50,12 @@ final class RunCommand implements Callable<Integer> {
         DeviceOptions.Choice choice = devices.choose();
         try (Talker talker = Talker.load(ModelPath.openOrDefault(model), choice)) {
             int[] tokens = raw
-                    ? talker.tokenizer().encode(prompt, talker.tokenizer().vocabulary().addBos(), true)
+                    ? talker.tokenizer()
+                            .encode(prompt, talker.tokenizer().vocabulary().addBos(), true)
                     : talker.encode(List.of(new Message(Role.USER, prompt)));
             Talker.Answer answer = talker.answer(tokens, maxTokens, piece -> {
                 if (!json) {
-                    System.out.print(piece);
+                    System.out.print(TerminalText.safe(piece));
                     System.out.flush();
                 }
             });

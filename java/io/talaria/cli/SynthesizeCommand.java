@@ -1,8 +1,8 @@
 package io.talaria.cli;
 
 import io.talaria.bench.Recipe;
-import io.talaria.bench.SyntheticShape;
 import io.talaria.bench.Synthesizer;
+import io.talaria.bench.SyntheticShape;
 import io.talaria.model.ExpertLayout;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -89,7 +89,9 @@ final class SynthesizeCommand implements Callable<Integer> {
     private static SyntheticShape numbers(String text) {
         String[] words = text.split(",", -1);
         try {
-            int[] n = Arrays.stream(words).mapToInt(word -> Integer.parseInt(word.strip())).toArray();
+            int[] n = Arrays.stream(words)
+                    .mapToInt(word -> Integer.parseInt(word.strip()))
+                    .toArray();
             if (n.length == 10) {
                 return new SyntheticShape("own", n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9]);
             }

@@ -20,8 +20,8 @@ final class TokenList {
         }
         String[] words = stripped.split("\\s*,\\s*|\\s+", -1);
         if (words.length > config.context()) {
-            throw new BadArgumentException(option + ": " + words.length + " tokens are more than the model's context of "
-                    + config.context());
+            throw new BadArgumentException(
+                    option + ": " + words.length + " tokens are more than the model's context of " + config.context());
         }
         int[] tokens = new int[words.length];
         for (int i = 0; i < words.length; i++) {

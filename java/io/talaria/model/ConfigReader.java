@@ -29,8 +29,8 @@ final class ConfigReader {
     }
 
     private ModelConfig read(Optional<GgufTensor> embedding) throws IOException {
-        String architecture = metadata.string("general.architecture")
-                .orElseThrow(() -> metadata.missing("general.architecture"));
+        String architecture =
+                metadata.string("general.architecture").orElseThrow(() -> metadata.missing("general.architecture"));
         if (!architecture.equals(ARCHITECTURE)) {
             throw new ModelException(file + ": its architecture is '" + printable(architecture)
                     + "'; Talaria runs the Mixtral family, which GGUF files call '" + ARCHITECTURE + "'");

@@ -73,8 +73,8 @@ public final class Decoder implements AutoCloseable {
         output = new OutputWeights(loader.load(weights.outputNorm()), outputProduct, config.rmsEpsilon());
         model.file().verifyLength();
 
-        Shape cache = new Shape(
-                config.layers(), options.kvBlocks(), DecoderOptions.POSITIONS_PER_BLOCK, config.kvWidth());
+        Shape cache =
+                new Shape(config.layers(), options.kvBlocks(), DecoderOptions.POSITIONS_PER_BLOCK, config.kvWidth());
         kv = new KvCache(
                 alloc("KV cache, keys", Tensor.Kind.KV, options.kvType(), cache),
                 alloc("KV cache, values", Tensor.Kind.KV, options.kvType(), cache),
@@ -87,11 +87,7 @@ public final class Decoder implements AutoCloseable {
         attended = floats("attended", Shape.of(rows, config.queryWidth()));
         routing = alloc("routing", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(rows, 2L * used));
         slots = floats("slots", new Shape(1, rows, used, config.hidden()));
-        top = alloc(
-                "top",
-                Tensor.Kind.ACTIVATION,
-                TensorType.I32,
-                Shape.of(rows, TopLogits.words(options.topK(), 0)));
+        top = alloc("top", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(rows, TopLogits.words(options.topK(), 0)));
         logits = options.keepLogits()
                 ? Optional.of(floats("logits", Shape.of(rows, config.vocabulary())))
                 : Optional.empty();
@@ -215,7 +211,8 @@ public final class Decoder implements AutoCloseable {
     /** Waits for the last batch and reads all logits of its wanted rows, {@code [wanted][V]}. Valid until the next read. */
     public FloatBuffer logits(int wanted) {
         Tensor all = logits.orElseThrow(() -> new IllegalStateException("this decoder keeps no logits"));
-        return read(all, Math.multiplyExact(wanted, config.vocabulary() * Float.BYTES)).asFloatBuffer();
+        return read(all, Math.multiplyExact(wanted, config.vocabulary() * Float.BYTES))
+                .asFloatBuffer();
     }
 
     /** The first bytes of a tensor, in the one buffer that all reads share. */

@@ -54,7 +54,8 @@ final class WeightFinder {
         if (config.experts() == 0) {
             return ExpertLayout.DENSE;
         }
-        boolean split = file.tensor(WeightNames.ofExpert(0, WeightNames.GATE, 0)).isPresent();
+        boolean split =
+                file.tensor(WeightNames.ofExpert(0, WeightNames.GATE, 0)).isPresent();
         return split ? ExpertLayout.SPLIT : ExpertLayout.STACKED;
     }
 
@@ -83,8 +84,7 @@ final class WeightFinder {
             throws IOException {
         return switch (layout) {
             case DENSE -> find(WeightNames.of(layer, name), MATRICES, Shape.of(rows, columns));
-            case STACKED ->
-                find(WeightNames.stacked(layer, name), MATRICES, Shape.of(config.experts(), rows, columns));
+            case STACKED -> find(WeightNames.stacked(layer, name), MATRICES, Shape.of(config.experts(), rows, columns));
             case SPLIT -> split(layer, name, Shape.of(rows, columns));
         };
     }

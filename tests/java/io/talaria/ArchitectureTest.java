@@ -20,39 +20,64 @@ class ArchitectureTest {
     void packagesKnowOnlyThoseBelow() {
         Architectures.layeredArchitecture()
                 .consideringOnlyDependenciesInLayers()
-                .layer("cli").definedBy("io.talaria.cli..")
-                .layer("bench").definedBy("io.talaria.bench..")
-                .layer("engine").definedBy("io.talaria.engine..")
-                .layer("chat").definedBy("io.talaria.chat..")
-                .layer("model").definedBy("io.talaria.model..")
-                .layer("devices").definedBy("io.talaria.backend.jni..", "io.talaria.backend.reference..")
-                .layer("backend").definedBy("io.talaria.backend")
-                .layer("tokenizer").definedBy("io.talaria.tokenizer..")
-                .layer("gguf").definedBy("io.talaria.gguf..")
-                .layer("quant").definedBy("io.talaria.quant..")
-                .whereLayer("cli").mayNotBeAccessedByAnyLayer()
-                .whereLayer("bench").mayOnlyBeAccessedByLayers("cli")
-                .whereLayer("engine").mayOnlyBeAccessedByLayers("cli")
-                .whereLayer("chat").mayOnlyBeAccessedByLayers("cli", "engine")
-                .whereLayer("model").mayOnlyBeAccessedByLayers("cli", "engine", "bench")
-                .whereLayer("devices").mayNotBeAccessedByAnyLayer()
-                .whereLayer("backend").mayOnlyBeAccessedByLayers("cli", "engine", "model", "devices")
-                .whereLayer("tokenizer").mayOnlyBeAccessedByLayers("cli", "engine", "model", "chat")
-                .whereLayer("gguf").mayOnlyBeAccessedByLayers("cli", "model", "tokenizer", "bench")
+                .layer("cli")
+                .definedBy("io.talaria.cli..")
+                .layer("bench")
+                .definedBy("io.talaria.bench..")
+                .layer("engine")
+                .definedBy("io.talaria.engine..")
+                .layer("chat")
+                .definedBy("io.talaria.chat..")
+                .layer("model")
+                .definedBy("io.talaria.model..")
+                .layer("devices")
+                .definedBy("io.talaria.backend.jni..", "io.talaria.backend.reference..")
+                .layer("backend")
+                .definedBy("io.talaria.backend")
+                .layer("tokenizer")
+                .definedBy("io.talaria.tokenizer..")
+                .layer("gguf")
+                .definedBy("io.talaria.gguf..")
+                .layer("quant")
+                .definedBy("io.talaria.quant..")
+                .whereLayer("cli")
+                .mayNotBeAccessedByAnyLayer()
+                .whereLayer("bench")
+                .mayOnlyBeAccessedByLayers("cli")
+                .whereLayer("engine")
+                .mayOnlyBeAccessedByLayers("cli")
+                .whereLayer("chat")
+                .mayOnlyBeAccessedByLayers("cli", "engine")
+                .whereLayer("model")
+                .mayOnlyBeAccessedByLayers("cli", "engine", "bench")
+                .whereLayer("devices")
+                .mayNotBeAccessedByAnyLayer()
+                .whereLayer("backend")
+                .mayOnlyBeAccessedByLayers("cli", "engine", "model", "devices")
+                .whereLayer("tokenizer")
+                .mayOnlyBeAccessedByLayers("cli", "engine", "model", "chat")
+                .whereLayer("gguf")
+                .mayOnlyBeAccessedByLayers("cli", "model", "tokenizer", "bench")
                 .check(CLASSES);
     }
 
     @Test
     void thereAreNoCycles() {
-        SlicesRuleDefinition.slices().matching("io.talaria.(**)").should().beFreeOfCycles().check(CLASSES);
+        SlicesRuleDefinition.slices()
+                .matching("io.talaria.(**)")
+                .should()
+                .beFreeOfCycles()
+                .check(CLASSES);
     }
 
     /** The formats know nothing of what uses them, nor of any library. */
     @Test
     void theBottomStandsAlone() {
         noClasses()
-                .that().resideInAnyPackage("io.talaria.quant..", "io.talaria.gguf..", "io.talaria.tokenizer..")
-                .should().dependOnClassesThat()
+                .that()
+                .resideInAnyPackage("io.talaria.quant..", "io.talaria.gguf..", "io.talaria.tokenizer..")
+                .should()
+                .dependOnClassesThat()
                 .resideOutsideOfPackages("io.talaria.quant..", "io.talaria.gguf..", "io.talaria.tokenizer..", "java..")
                 .check(CLASSES);
     }
@@ -66,16 +91,27 @@ class ArchitectureTest {
     }
 
     private static ArchRule only(String user, String library) {
-        return noClasses().that().resideOutsideOfPackage(user).should().dependOnClassesThat().resideInAPackage(library);
+        return noClasses()
+                .that()
+                .resideOutsideOfPackage(user)
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage(library);
     }
 
     /** Nothing unpacks objects from bytes, and only the command line may end the process. */
     @Test
     void nothingIsDeserialisedAndNobodyExits() {
-        noClasses().should().dependOnClassesThat().areAssignableTo(java.io.ObjectInputStream.class).check(CLASSES);
         noClasses()
-                .that().doNotHaveFullyQualifiedName("io.talaria.cli.Main")
-                .should().callMethod(System.class, "exit", int.class)
+                .should()
+                .dependOnClassesThat()
+                .areAssignableTo(java.io.ObjectInputStream.class)
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .doNotHaveFullyQualifiedName("io.talaria.cli.Main")
+                .should()
+                .callMethod(System.class, "exit", int.class)
                 .check(CLASSES);
     }
 }

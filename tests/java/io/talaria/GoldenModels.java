@@ -55,11 +55,15 @@ public final class GoldenModels {
         /** The median row error that int8 activations alone cause, in blocks of this size; nothing for F16 files. */
         public Optional<Double> int8Median(int block) {
             JsonNode stated = int8Activations.get(Integer.toString(block));
-            return Optional.ofNullable(stated).map(node -> node.get("median_row_nmse").asDouble());
+            return Optional.ofNullable(stated)
+                    .map(node -> node.get("median_row_nmse").asDouble());
         }
 
         public int int8RowsOver(int block) {
-            return int8Activations.get(Integer.toString(block)).get("rows_over_1e-2").asInt();
+            return int8Activations
+                    .get(Integer.toString(block))
+                    .get("rows_over_1e-2")
+                    .asInt();
         }
 
         /** Errors per known row of logits that were computed for all positions or, as {@code [row]}, for the known. */
@@ -75,7 +79,9 @@ public final class GoldenModels {
     /** The prompts of a golden file; those whose data is not here abort the test. */
     public static List<Prompt> prompts(String file) throws IOException {
         String model = file.startsWith("nano-split") ? "nano-split" : file.substring(0, file.indexOf('-'));
-        JsonNode json = JsonMapper.builder().build().readTree(TestData.golden(model + ".json").toFile());
+        JsonNode json = JsonMapper.builder()
+                .build()
+                .readTree(TestData.golden(model + ".json").toFile());
         int vocabulary = json.get("vocab_size").asInt();
         JsonNode entries = json.get("files").get(file).get("logits");
         List<Prompt> prompts = new ArrayList<>();
@@ -85,7 +91,8 @@ public final class GoldenModels {
             int[] known = rows.isString() ? IntStream.range(0, tokens.length).toArray() : ints(rows);
             Path data = TestData.golden(entries.get(i).get("file").asString());
             float[][] logits = read(data, known.length, vocabulary);
-            prompts.add(new Prompt(file, i, tokens, known, logits, entries.get(i).get("int8_activations")));
+            prompts.add(
+                    new Prompt(file, i, tokens, known, logits, entries.get(i).get("int8_activations")));
         }
         return prompts;
     }

@@ -90,8 +90,8 @@ final class NativeBackend {
         }
         ByteBuffer options = ByteBuffer.allocateDirect(OPTIONS_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         options.putInt(0, OPTIONS_BYTES).putInt(4, waitLimit);
-        long device = status.checkHandle(
-                Native.talaria_device_open(handle, index, options, OPTIONS_BYTES, status.buffer()));
+        long device =
+                status.checkHandle(Native.talaria_device_open(handle, index, options, OPTIONS_BYTES, status.buffer()));
         return new NativeDevice(info(index), device);
     }
 }

@@ -87,8 +87,7 @@ final class NativeDevice implements Device {
         for (long at = 0; at < total; at += chunk) {
             int length = (int) Math.min(chunk, total - at);
             source.read(at, staging.clear().limit(length));
-            check(Native.talaria_write(
-                    open(), tensor.handle(), at, staging.clear(), length, status.buffer()));
+            check(Native.talaria_write(open(), tensor.handle(), at, staging.clear(), length, status.buffer()));
         }
     }
 
@@ -103,7 +102,10 @@ final class NativeDevice implements Device {
     private NativeTensor newTensor(String label, Tensor.Kind kind, TensorType type, Shape shape) {
         ByteBuffer desc = ByteBuffer.allocateDirect(DESC_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         desc.putInt(DESC_BYTES).putInt(kindCode(kind)).putInt(type.id()).putInt(0);
-        desc.putLong(shape.outer()).putLong(shape.planes()).putLong(shape.rows()).putLong(shape.columns());
+        desc.putLong(shape.outer())
+                .putLong(shape.planes())
+                .putLong(shape.rows())
+                .putLong(shape.columns());
         byte[] name = label.getBytes(StandardCharsets.UTF_8);
         desc.put(DESC_LABEL, name, 0, Math.min(name.length, LABEL_BYTES));
         long owner = kind == Tensor.Kind.HOST ? 0 : open();
@@ -130,7 +132,9 @@ final class NativeDevice implements Device {
     public synchronized void write(Tensor target, long offset, ByteBuffer source) {
         ByteBuffer direct = source;
         if (!source.isDirect()) {
-            direct = ByteBuffer.allocateDirect(source.remaining()).put(source.duplicate()).flip();
+            direct = ByteBuffer.allocateDirect(source.remaining())
+                    .put(source.duplicate())
+                    .flip();
         }
         check(Native.talaria_write(
                 open(), NativeTensor.handleOf(target), offset, direct.slice(), direct.remaining(), status.buffer()));
@@ -140,8 +144,7 @@ final class NativeDevice implements Device {
     public synchronized void read(Tensor source, long offset, ByteBuffer target) {
         int length = target.remaining();
         ByteBuffer direct = target.isDirect() ? target.slice() : ByteBuffer.allocateDirect(length);
-        check(Native.talaria_read(
-                open(), NativeTensor.handleOf(source), offset, direct, length, status.buffer()));
+        check(Native.talaria_read(open(), NativeTensor.handleOf(source), offset, direct, length, status.buffer()));
         if (!target.isDirect()) {
             target.duplicate().put(direct);
         }
@@ -149,36 +152,35 @@ final class NativeDevice implements Device {
 
     @Override
     public synchronized Step newStep(StepOptions options) {
-        int mode =
-                switch (options.activations()) {
-                    case HALF -> Native.TALARIA_ACTIVATIONS_HALF;
-                    case INT8, INT8_256 -> Native.TALARIA_ACTIVATIONS_INT8;
-                    case EXACT ->
-                        throw new DeviceException(
-                                DeviceException.Kind.UNSUPPORTED,
-                                "exact activations are for the reference alone; " + info.device() + " has half and int8");
-                };
+        int mode = switch (options.activations()) {
+            case HALF -> Native.TALARIA_ACTIVATIONS_HALF;
+            case INT8, INT8_256 -> Native.TALARIA_ACTIVATIONS_INT8;
+            case EXACT ->
+                throw new DeviceException(
+                        DeviceException.Kind.UNSUPPORTED,
+                        "exact activations are for the reference alone; " + info.device() + " has half and int8");
+        };
         if (options.activations().block() != 0 && options.activations().block() != info.activationBlock()) {
             throw new DeviceException(
                     DeviceException.Kind.UNSUPPORTED,
                     info.device() + " rounds activations in blocks of " + info.activationBlock());
         }
         BatchShape shape = options.batch();
-        ByteBuffer bytes =
-                ByteBuffer.allocateDirect(STEP_OPTIONS_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer bytes = ByteBuffer.allocateDirect(STEP_OPTIONS_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         bytes.putInt(STEP_OPTIONS_BYTES).putInt(mode);
         bytes.putInt(shape.rows()).putInt(shape.wanted()).putInt(shape.tables()).putInt(shape.blocks());
-        bytes.putInt(shape.targets()).putInt(shape.adjustments()).putInt(shape.maskWords()).putInt(0);
-        long step = checkHandle(
-                Native.talaria_step_new(open(), bytes.clear(), STEP_OPTIONS_BYTES, status.buffer()));
+        bytes.putInt(shape.targets())
+                .putInt(shape.adjustments())
+                .putInt(shape.maskWords())
+                .putInt(0);
+        long step = checkHandle(Native.talaria_step_new(open(), bytes.clear(), STEP_OPTIONS_BYTES, status.buffer()));
         steps.add(step);
         return new NativeStep(this, step, options);
     }
 
     synchronized void append(NativeStep step, OpArgs args) {
         ByteBuffer bytes = args.bytes();
-        check(Native.talaria_step_append(
-                open(), step.handle(), args.op(), bytes, bytes.remaining(), status.buffer()));
+        check(Native.talaria_step_append(open(), step.handle(), args.op(), bytes, bytes.remaining(), status.buffer()));
     }
 
     synchronized void endStep(NativeStep step) {

@@ -13,13 +13,14 @@ import org.bytedeco.javacpp.tools.InfoMapper;
  * memory apply. Not final: the generated class extends it.
  */
 @NoException
-@Properties(
-        value = @Platform(include = "talaria.h", library = "jnitalaria"),
-        target = "io.talaria.backend.jni.Native")
+@Properties(value = @Platform(include = "talaria.h", library = "jnitalaria"), target = "io.talaria.backend.jni.Native")
 public class NativeMapper implements InfoMapper {
     @Override
     public void map(InfoMap map) {
-        map.put(new Info("talaria_status").cast().pointerTypes("java.nio.ByteBuffer").skip());
+        map.put(new Info("talaria_status")
+                .cast()
+                .pointerTypes("java.nio.ByteBuffer")
+                .skip());
         map.put(new Info("uint8_t").cast().pointerTypes("java.nio.ByteBuffer"));
         for (String struct : new String[] {"device_info", "device_options", "tensor_desc", "step_options"}) {
             map.put(new Info("talaria_" + struct).skip());

@@ -46,13 +46,12 @@ final class NativeStatus {
     }
 
     private DeviceException failure() {
-        DeviceException.Kind kind =
-                switch (code()) {
-                    case Native.TALARIA_UNSUPPORTED -> DeviceException.Kind.UNSUPPORTED;
-                    case Native.TALARIA_OUT_OF_MEMORY -> DeviceException.Kind.OUT_OF_MEMORY;
-                    case Native.TALARIA_LOST -> DeviceException.Kind.LOST;
-                    default -> DeviceException.Kind.INVALID;
-                };
+        DeviceException.Kind kind = switch (code()) {
+            case Native.TALARIA_UNSUPPORTED -> DeviceException.Kind.UNSUPPORTED;
+            case Native.TALARIA_OUT_OF_MEMORY -> DeviceException.Kind.OUT_OF_MEMORY;
+            case Native.TALARIA_LOST -> DeviceException.Kind.LOST;
+            default -> DeviceException.Kind.INVALID;
+        };
         return new DeviceException(kind, text());
     }
 }

@@ -44,8 +44,7 @@ final class NativeStep implements Step {
 
     @Override
     public void attentionInput(Tensor q, Tensor x, AttentionWeights weights, KvCache kv, int layer) {
-        OpArgs.Rope rope =
-                new OpArgs.Rope(kv.headDim(), weights.ropeDims(), weights.ropeBase(), weights.epsilon());
+        OpArgs.Rope rope = new OpArgs.Rope(kv.headDim(), weights.ropeDims(), weights.ropeBase(), weights.epsilon());
         append(OpArgs.attentionInput(
                 of(q),
                 of(x),
@@ -72,8 +71,7 @@ final class NativeStep implements Step {
 
     @Override
     public void route(Tensor routing, Tensor h, Tensor x, RouterWeights weights) {
-        append(OpArgs.route(
-                of(routing), of(h), of(x), of(weights.norm()), of(weights.router()), weights.epsilon()));
+        append(OpArgs.route(of(routing), of(h), of(x), of(weights.norm()), of(weights.router()), weights.epsilon()));
     }
 
     @Override

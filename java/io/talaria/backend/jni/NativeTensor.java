@@ -12,6 +12,7 @@ record NativeTensor(long handle, String label, Kind kind, TensorType type, Shape
         if (tensor instanceof NativeTensor nativeTensor) {
             return nativeTensor.handle;
         }
-        throw DeviceException.invalid("tensor " + (tensor == null ? "null" : tensor.label()) + " is of another backend");
+        throw DeviceException.invalid(
+                "tensor " + (tensor == null ? "null" : tensor.label()) + " is of another backend");
     }
 }

@@ -13,8 +13,7 @@ final class OpArgs {
     private static final int LARGEST = 128;
 
     private final int op;
-    private final ByteBuffer buffer =
-            ByteBuffer.allocateDirect(LARGEST).order(ByteOrder.LITTLE_ENDIAN);
+    private final ByteBuffer buffer = ByteBuffer.allocateDirect(LARGEST).order(ByteOrder.LITTLE_ENDIAN);
     private final List<String> fields = new ArrayList<>();
 
     private OpArgs(int op) {

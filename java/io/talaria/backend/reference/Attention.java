@@ -42,7 +42,9 @@ final class Attention {
     }
 
     private static double[] block(ReferenceTensor.Kv cache, int layer, Batch batch, int sequence, int position) {
-        return cache.block(layer, batch.kvBlock(sequence, position, Math.toIntExact(cache.shape().rows())));
+        return cache.block(
+                layer,
+                batch.kvBlock(sequence, position, Math.toIntExact(cache.shape().rows())));
     }
 
     /** attended = softmax(q kᵀ / sqrt(D)) v over positions 0 to the row's own; head n reads KV head n / (N / G). */

@@ -58,7 +58,8 @@ final class ReferenceStep implements Step {
         require(from.shape().columns() == to.columns(), "embed: x and table differ in width");
         add(batch -> {
             for (int row = 0; row < batch.rows(); row++) {
-                float[] values = Maths.row(from, below(batch.token(row), from.shape().rows(), "token"));
+                float[] values =
+                        Maths.row(from, below(batch.token(row), from.shape().rows(), "token"));
                 for (int i = 0; i < values.length; i++) {
                     to.values()[row * values.length + i] = values[i];
                 }
@@ -150,9 +151,11 @@ final class ReferenceStep implements Step {
         ReferenceTensor.Floats from = rows(h);
         ReferenceTensor.Ints chosen = ReferenceTensor.ints(routing);
         int used = chosen.columns() / 2;
-        require(to.shape().rows() == used && to.shape().planes() >= options.batch().rows(), "experts: slots' shape");
-        add(batch ->
-                Experts.run(to.values(), from.values(), chosen.values(), batch.rows(), used, weights, mode()));
+        require(
+                to.shape().rows() == used
+                        && to.shape().planes() >= options.batch().rows(),
+                "experts: slots' shape");
+        add(batch -> Experts.run(to.values(), from.values(), chosen.values(), batch.rows(), used, weights, mode()));
     }
 
     @Override

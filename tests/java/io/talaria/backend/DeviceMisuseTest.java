@@ -19,7 +19,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Wrong use of a device: a typed error with a sentence each time, and a device that works on. */
 class DeviceMisuseTest {
     static Stream<String> devices() {
-        return Backends.all().stream().flatMap(backend -> backend.devices().stream()).map(DeviceInfo::device);
+        return Backends.all().stream()
+                .flatMap(backend -> backend.devices().stream())
+                .map(DeviceInfo::device);
     }
 
     private static DeviceException refused(Executable call) {
@@ -216,7 +218,9 @@ class DeviceMisuseTest {
                     target.position(target.limit());
                 }
             };
-            assertEquals("the file shrank", assertThrows(IOException.class, () -> device.load(broken)).getMessage());
+            assertEquals(
+                    "the file shrank",
+                    assertThrows(IOException.class, () -> device.load(broken)).getMessage());
             assertDoesNotThrow(device::sync);
         }
     }

@@ -44,7 +44,8 @@ class DifferentialTest {
 
         @Override
         public void read(long offset, ByteBuffer target) {
-            ByteBuffer all = ByteBuffer.allocate(Math.toIntExact(4 * shape.elements())).order(ByteOrder.LITTLE_ENDIAN);
+            ByteBuffer all =
+                    ByteBuffer.allocate(Math.toIntExact(4 * shape.elements())).order(ByteOrder.LITTLE_ENDIAN);
             float[] values = random(Math.toIntExact(shape.elements()), seed);
             all.asFloatBuffer().put(values);
             target.put(all.slice(Math.toIntExact(offset), target.remaining()));
@@ -256,7 +257,8 @@ class DifferentialTest {
                 float weight = Float.intBitsToFloat(expected[at + EXPERTS + k]);
                 assertEquals(weight, Float.intBitsToFloat(computed[at + EXPERTS + k]), 1e-5, "row " + row);
             }
-            List<Integer> order = Arrays.stream(computed, at, at + EXPERTS).boxed().toList();
+            List<Integer> order =
+                    Arrays.stream(computed, at, at + EXPERTS).boxed().toList();
             assertEquals(order.indexOf(1) + 1, order.indexOf(3), "a tie goes to the lower id");
         }
     }
@@ -302,8 +304,8 @@ class DifferentialTest {
         agree(device, d -> {
             Tensor x = floats(d, "x", Shape.of(12, HIDDEN), 13);
             Tensor logits = floats(d, "logits", Shape.of(10, VOCABULARY), 14);
-            Tensor top = d.alloc(
-                    "top", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(10, TopLogits.words(k, targets)));
+            Tensor top =
+                    d.alloc("top", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(10, TopLogits.words(k, targets)));
             Tensor output = d.load(new RandomSource("output", Shape.of(VOCABULARY, HIDDEN), 15));
             Step step = step(d, shape);
             step.topLogits(top, x, new OutputWeights(norm(d), output, 1e-5f), k, Optional.of(logits));

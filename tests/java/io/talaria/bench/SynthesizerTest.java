@@ -103,10 +103,18 @@ class SynthesizerTest {
         try {
             GgufFile file = GgufFile.open(write(Recipe.Q4_K_M, ExpertLayout.STACKED));
             try (file) {
-                assertEquals(TensorType.Q8_0, file.tensor("blk.0.attn_k.weight").orElseThrow().type());
-                assertEquals(TensorType.Q5_K, file.tensor("blk.0.attn_output.weight").orElseThrow().type());
-                assertEquals(TensorType.Q6_K, file.tensor("output.weight").orElseThrow().type());
-                assertEquals(TensorType.F32, file.tensor("blk.0.ffn_gate_inp.weight").orElseThrow().type());
+                assertEquals(
+                        TensorType.Q8_0,
+                        file.tensor("blk.0.attn_k.weight").orElseThrow().type());
+                assertEquals(
+                        TensorType.Q5_K,
+                        file.tensor("blk.0.attn_output.weight").orElseThrow().type());
+                assertEquals(
+                        TensorType.Q6_K,
+                        file.tensor("output.weight").orElseThrow().type());
+                assertEquals(
+                        TensorType.F32,
+                        file.tensor("blk.0.ffn_gate_inp.weight").orElseThrow().type());
             }
         } catch (IOException e) {
             throw new AssertionError(e);
@@ -134,7 +142,6 @@ class SynthesizerTest {
                 .getMessage();
         assertTrue(message.contains("Q4_K") && message.contains("256"), message);
         assertThrows(
-                IllegalArgumentException.class,
-                () -> new SyntheticShape("own", 96, 1, 3, 2, 32, 96, 4, 2, 512, 64));
+                IllegalArgumentException.class, () -> new SyntheticShape("own", 96, 1, 3, 2, 32, 96, 4, 2, 512, 64));
     }
 }

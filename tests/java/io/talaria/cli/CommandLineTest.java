@@ -52,9 +52,7 @@ class CommandLineTest {
             System.setErr(new PrintStream(capturedErr, true, StandardCharsets.UTF_8));
             int code = Main.run(args);
             return new Result(
-                    code,
-                    capturedOut.toString(StandardCharsets.UTF_8),
-                    capturedErr.toString(StandardCharsets.UTF_8));
+                    code, capturedOut.toString(StandardCharsets.UTF_8), capturedErr.toString(StandardCharsets.UTF_8));
         } finally {
             System.setOut(out);
             System.setErr(err);
@@ -116,12 +114,16 @@ class CommandLineTest {
         JsonNode json = done("info", golden("nano-split-Q4_K_M.gguf"), "--json").json();
         assertEquals("llama", json.get("architecture").asString());
         assertEquals("split", json.get("expert_layout").asString());
-        assertEquals(TestData.golden("nano-split-Q4_K_M.gguf").toFile().length(), json.get("file_bytes").asLong());
+        assertEquals(
+                TestData.golden("nano-split-Q4_K_M.gguf").toFile().length(),
+                json.get("file_bytes").asLong());
         for (String field : new String[] {"parameters", "active_parameters", "bytes_per_token"}) {
             assertTrue(json.get(field).asLong() > 100_000, field);
         }
         assertEquals(5, json.get("tensor_types").get("F32").asInt());
-        assertEquals("stacked", done("info", golden(NANO), "--json").json().get("expert_layout").asString());
+        assertEquals(
+                "stacked",
+                done("info", golden(NANO), "--json").json().get("expert_layout").asString());
         assertTrue(done("info", golden(NANO)).out().contains("expert layout"));
     }
 
@@ -153,8 +155,10 @@ class CommandLineTest {
         boolean cpu = false;
         for (JsonNode device : json.get("devices")) {
             cpu |= device.get("device").asString().equals("cpu:0");
-            assertTrue(device.get("memory_bytes").asLong() >= device.get("free_bytes").asLong());
-            assertTrue(device.get("free_bytes").asLong() > 0 && !device.get("name").asString().isEmpty());
+            assertTrue(device.get("memory_bytes").asLong()
+                    >= device.get("free_bytes").asLong());
+            assertTrue(device.get("free_bytes").asLong() > 0
+                    && !device.get("name").asString().isEmpty());
         }
         assertTrue(cpu);
         assertTrue(done(command).out().contains("cpu:0"));
@@ -168,7 +172,9 @@ class CommandLineTest {
                     ? new String[] {"--device", "reference"}
                     : new String[] {"--device", "cpu", "--activations", "half"};
             String[] fixed = {"run", golden(NANO), "-p", "Hello", "-n", "12", "--json"};
-            JsonNode json = done(Stream.concat(Stream.of(fixed), Stream.of(where)).toArray(String[]::new)).json();
+            JsonNode json = done(Stream.concat(Stream.of(fixed), Stream.of(where))
+                            .toArray(String[]::new))
+                    .json();
             texts[i] = json.get("text").asString();
             assertTrue(json.get("completion_tokens").asInt() <= 12);
             assertTrue(json.get("prompt_tokens").asInt() > 10);
@@ -195,14 +201,19 @@ class CommandLineTest {
                 mistake(2, "--kv f8", with(logits, "1", "--kv", "f8")),
                 mistake(2, "--activations fast", with(logits, "1", "--activations", "fast")),
                 mistake(2, "for the reference alone", with(logits, "1", "--activations", "exact", "--device", "cpu")),
-                mistake(2, "--activation-block 64", with(logits, "1", "--activations", "int8", "--activation-block", "64")),
+                mistake(
+                        2,
+                        "--activation-block 64",
+                        with(logits, "1", "--activations", "int8", "--activation-block", "64")),
                 mistake(2, "no such file", with(logits, "1", "--with", "/nowhere/at/all")),
                 mistake(2, "there is no folder", "logits", nano, "--tokens", "1", "--out", "/nowhere/at/all"),
                 mistake(2, "not there yet", with(logits, "1", "--device", "cpu,cpu")),
                 mistake(4, "there is no backend 'cuda'", with(logits, "1", "--device", "cuda:0")),
                 mistake(4, "there is no cpu:7", with(logits, "1", "--device", "cpu:7")),
                 mistake(4, "is no device", with(logits, "1", "--device", "the fast one")),
-                mistake(4, "rounds activations in blocks of 32",
+                mistake(
+                        4,
+                        "rounds activations in blocks of 32",
                         with(logits, "1", "--device", "cpu", "--activations", "int8", "--activation-block", "256")),
                 mistake(3, "there is no such file", "info", "/nowhere/at/all.gguf"),
                 mistake(3, "FOLDER", "info", "FOLDER"),
@@ -210,6 +221,12 @@ class CommandLineTest {
                 mistake(2, "cannot be fetched yet", "run", "ollama:mixtral", "-p", "hi"),
                 mistake(2, "-n 0", "run", nano, "-p", "hi", "-n", "0"),
                 mistake(2, "Missing required", "run", nano),
+                mistake(2, "--format Q3_K_M", "synthesize", "OUT", "--format", "Q3_K_M"),
+                mistake(2, "--expert-layout odd", "synthesize", "OUT", "--expert-layout", "odd"),
+                mistake(2, "ten numbers", "synthesize", "OUT", "--shape", "1,2,3"),
+                mistake(2, "heads must be a multiple", "synthesize", "OUT", "--shape", "256,1,3,2,64,256,8,2,512,64"),
+                mistake(2, "Q4_K blocks of 256", "synthesize", "OUT", "--shape", "128,1,2,2,64,256,8,2,512,64"),
+                mistake(2, "layers must be", "synthesize", "OUT", "--shape", "nano", "--layers", "0"),
                 mistake(2, "no-such", "no-such-command"),
                 mistake(2, "--no-such", "info", nano, "--no-such"),
                 mistake(2, "", new String[0]));
@@ -247,10 +264,16 @@ class CommandLineTest {
     }
 
     @Test
+    void aModelCannotControlTheTerminal() {
+        assertEquals("a\n\tb\ufffd[31m\ufffd\ufffdc", TerminalText.safe("a\n\tb\u001b[31m\r\u0000c"));
+        assertEquals("Grüße 🚀", TerminalText.safe("Grüße 🚀"));
+    }
+
+    @Test
     void everyCommandHasHelp() {
         String overview = done("--help").out();
         for (String command :
-                new String[] {"chat", "run", "info", "tokenize", "logits", "devices", "doctor"}) {
+                new String[] {"chat", "run", "info", "tokenize", "logits", "devices", "doctor", "synthesize"}) {
             assertTrue(overview.contains(command));
             assertTrue(done(command, "--help").out().contains("Usage: talaria " + command));
         }
@@ -261,7 +284,13 @@ class CommandLineTest {
     void tooManyTokensForTheContextAreRefused() throws IOException {
         Path tiny = TinyModel.stacked().write(folder.resolve("tiny.gguf"));
         String tokens = "3,".repeat(64) + "3";
-        Result result = run("logits", tiny.toString(), "--tokens", tokens, "--out", folder.resolve("x").toString());
+        Result result = run(
+                "logits",
+                tiny.toString(),
+                "--tokens",
+                tokens,
+                "--out",
+                folder.resolve("x").toString());
         assertEquals(2, result.code());
         assertTrue(result.err().contains("65 tokens are more than the model's context of 64"), result.err());
     }

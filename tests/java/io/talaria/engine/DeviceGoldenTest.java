@@ -100,8 +100,7 @@ class DeviceGoldenTest {
     @MethodSource("cases")
     void q8CacheAgreesWithTheReference(String device, String file) throws IOException {
         Prompt prompt = GoldenModels.prompts(file).getFirst();
-        float[][] expected =
-                LogitsRunner.logits(prompt, Setting.of("reference", Activations.EXACT, TensorType.Q8_0));
+        float[][] expected = LogitsRunner.logits(prompt, Setting.of("reference", Activations.EXACT, TensorType.Q8_0));
         float[][] computed = LogitsRunner.logits(prompt, Setting.of(device, Activations.HALF, TensorType.Q8_0));
         double[] errors = new double[expected.length];
         for (int i = 0; i < errors.length; i++) {

@@ -67,9 +67,11 @@ final class LogitsRunner {
         }
         int longest = lists.stream().mapToInt(list -> list.length).max().orElseThrow();
         int chunk = Math.min(setting.chunk(), longest);
-        int blocks = lists.stream().mapToInt(list -> DecoderOptions.blocksFor(list.length)).sum();
-        DecoderOptions options = new DecoderOptions(
-                setting.activations(), setting.kv(), blocks, chunk * lists.size(), 1, true);
+        int blocks = lists.stream()
+                .mapToInt(list -> DecoderOptions.blocksFor(list.length))
+                .sum();
+        DecoderOptions options =
+                new DecoderOptions(setting.activations(), setting.kv(), blocks, chunk * lists.size(), 1, true);
         List<float[]> rows = new ArrayList<>();
         try (Model model = Model.open(TestData.golden(prompt.file()));
                 Device device = Backends.open(setting.device());

@@ -46,8 +46,8 @@ class ReferenceGoldenTest {
     void int8RoundingCausesTheErrorThatItShould(String file) throws IOException {
         for (Prompt prompt : GoldenModels.prompts(file)) {
             for (Activations mode : new Activations[] {Activations.INT8, Activations.INT8_256}) {
-                double[] errors = prompt.errors(
-                        LogitsRunner.logits(prompt, Setting.of("reference", mode, TensorType.F32)));
+                double[] errors =
+                        prompt.errors(LogitsRunner.logits(prompt, Setting.of("reference", mode, TensorType.F32)));
                 double median = GoldenModels.median(errors);
                 if (prompt.int8Median(mode.block()).isEmpty()) {
                     assertTrue(median <= 1e-12, "F16 weights are not quantised, so nothing is rounded: " + median);
@@ -89,9 +89,11 @@ class ReferenceGoldenTest {
         Prompt every = new Prompt(prompt.file(), prompt.number(), prompt.tokens(), all, null, null);
         float[][] exact = LogitsRunner.logits(every, EXACT);
         float[][] half = LogitsRunner.logits(every, HALF);
-        double[] errors =
-                IntStream.of(all).mapToDouble(row -> GoldenModels.nmse(half[row], exact[row])).toArray();
-        int flip = IntStream.of(all).filter(row -> errors[row] > 1e-2).findFirst().orElse(-1);
+        double[] errors = IntStream.of(all)
+                .mapToDouble(row -> GoldenModels.nmse(half[row], exact[row]))
+                .toArray();
+        int flip =
+                IntStream.of(all).filter(row -> errors[row] > 1e-2).findFirst().orElse(-1);
         assertTrue(flip > 0, what + "over the bound, and no position is turned over");
         return Arrays.copyOf(errors, flip);
     }

@@ -36,15 +36,28 @@ class ModelFaultsTest {
     private static List<Fault> faults() {
         List<Fault> faults = new ArrayList<>();
         for (String key : new String[] {
-            "general.architecture", "llama.embedding_length", "llama.block_count", "llama.feed_forward_length",
-            "llama.attention.head_count", "llama.attention.layer_norm_rms_epsilon", "llama.context_length"
+            "general.architecture",
+            "llama.embedding_length",
+            "llama.block_count",
+            "llama.feed_forward_length",
+            "llama.attention.head_count",
+            "llama.attention.layer_norm_rms_epsilon",
+            "llama.context_length"
         }) {
             faults.add(new Fault("no " + key, m -> m.without(key), key, "missing"));
         }
         for (String tensor : new String[] {
-            "token_embd.weight", "output_norm.weight", "blk.1.attn_norm.weight", "blk.0.attn_q.weight",
-            "blk.0.attn_k.weight", "blk.0.attn_v.weight", "blk.1.attn_output.weight", "blk.0.ffn_norm.weight",
-            "blk.1.ffn_gate_inp.weight", "blk.0.ffn_gate_exps.weight", "blk.1.ffn_up_exps.weight",
+            "token_embd.weight",
+            "output_norm.weight",
+            "blk.1.attn_norm.weight",
+            "blk.0.attn_q.weight",
+            "blk.0.attn_k.weight",
+            "blk.0.attn_v.weight",
+            "blk.1.attn_output.weight",
+            "blk.0.ffn_norm.weight",
+            "blk.1.ffn_gate_inp.weight",
+            "blk.0.ffn_gate_exps.weight",
+            "blk.1.ffn_up_exps.weight",
             "blk.1.ffn_down_exps.weight"
         }) {
             faults.add(new Fault("no " + tensor, m -> m.without(tensor), "'" + tensor + "' is missing"));
@@ -170,14 +183,16 @@ class ModelFaultsTest {
         Path file = TinyModel.split()
                 .tensor("blk.1.ffn_up.2.weight", TensorType.F16, TinyModel.HIDDEN, 12)
                 .write(folder.resolve("lie.gguf"));
-        String message = assertThrows(ModelException.class, () -> openWhole(file)).getMessage();
+        String message =
+                assertThrows(ModelException.class, () -> openWhole(file)).getMessage();
         assertTrue(message.contains("different types"), message);
     }
 
     @Test
     void aMissingSplitExpertIsNamed() throws IOException {
         Path file = TinyModel.split().without("blk.1.ffn_down.3.weight").write(folder.resolve("lie.gguf"));
-        String message = assertThrows(ModelException.class, () -> openWhole(file)).getMessage();
+        String message =
+                assertThrows(ModelException.class, () -> openWhole(file)).getMessage();
         assertTrue(message.contains("'blk.1.ffn_down.3.weight' is missing"), message);
     }
 }

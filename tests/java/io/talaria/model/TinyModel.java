@@ -84,7 +84,9 @@ public final class TinyModel {
             scores[i] = -i;
         }
         keys.put("tokenizer.ggml.scores", scores);
-        keys.put("tokenizer.ggml.token_type", types.stream().mapToInt(Integer::intValue).toArray());
+        keys.put(
+                "tokenizer.ggml.token_type",
+                types.stream().mapToInt(Integer::intValue).toArray());
         keys.put("tokenizer.ggml.bos_token_id", 1L);
         keys.put("tokenizer.ggml.eos_token_id", 260L);
     }

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Installs what a fresh Debian or Ubuntu lacks for building and testing Talaria; only lists it where it may not install.
+# Does nothing if all is there. Fails if something is missing in the end.
+set -u
+# shellcheck source=ci/find-jdk.sh
+. "$(dirname "${BASH_SOURCE[0]}")/find-jdk.sh"
+
+say() {
+  printf 'setup: %s\n' "$*" >&2
+}
+
+# Sets `packages` to what is missing, and `jdk` to the JDK or to nothing.
+look() {
+  packages=''
+  command -v git >/dev/null || packages="$packages git"
+  command -v mvn >/dev/null || packages="$packages maven"
+  command -v cmake >/dev/null || packages="$packages cmake"
+  command -v "${CXX:-c++}" >/dev/null || packages="$packages g++"
+  command -v make >/dev/null || packages="$packages make"
+  find_jdk javac
+}
+
+# Adds a JDK to `packages`, if this system has one that will do.
+add_jdk() {
+  local candidate
+  for candidate in openjdk-21-jdk-headless openjdk-25-jdk-headless; do
+    if apt-cache show "$candidate" >/dev/null 2>&1; then
+      packages="$packages $candidate"
+      return
+    fi
+  done
+}
+
+install() {
+  export DEBIAN_FRONTEND=noninteractive
+  if ! ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; then
+    apt-get update >&2
+  fi
+  [ -n "$jdk" ] || add_jdk
+  [ -n "$packages" ] || return 0
+  say "installing$packages"
+  # shellcheck disable=SC2086 # a list of words
+  apt-get install -y --no-install-recommends $packages >&2 ||
+    { apt-get update >&2 && apt-get install -y --no-install-recommends $packages >&2; }
+}
+
+look
+if [ -n "$packages" ] || [ -z "$jdk" ]; then
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    install
+    look
+  fi
+fi
+
+status=0
+if [ -n "$packages" ]; then
+  say "missing:$packages. On Debian and Ubuntu: sudo apt-get install$packages"
+  status=1
+fi
+if [ -z "$jdk" ]; then
+  say "there is no JDK 21 or later. $jdk_advice"
+  status=1
+fi
+if version=$(cmake --version 2>/dev/null | sed -n '1s/[^0-9]*\([0-9]*\.[0-9]*\).*/\1/p') && [ -n "$version" ]; then
+  if [ "${version%%.*}" -lt 3 ] || { [ "${version%%.*}" -eq 3 ] && [ "${version#*.}" -lt 22 ]; }; then
+    say "CMake is $version and must be 3.22 or later: Debian 12 and Ubuntu 22.04 have that"
+    status=1
+  fi
+fi
+exit $status

@@ -1,0 +1,208 @@
+#!/usr/bin/env bash
+# Builds and tests everything that can be built here. Usage: ci/test.sh [--stage NAME]...
+# Goes on after a failing stage, closes with a table and a line of totals, and fails if any test failed or a stage broke.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+root=$(pwd -P)
+exec </dev/null
+. ci/find-jdk.sh
+
+all_stages='java format native asan launcher'
+logs=$root/build/logs
+processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+bold='' red='' plain=''
+if [ -t 1 ]; then
+  bold=$'\033[1m' red=$'\033[31m' plain=$'\033[0m'
+fi
+
+usage() {
+  printf 'usage: ci/test.sh [--stage NAME]...\nstages: %s; all of them if none is named\n' "$all_stages"
+}
+
+stages=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help | -h)
+      usage
+      exit 0
+      ;;
+    --stage)
+      case " $all_stages " in
+        *" ${2:-?} "*) stages="$stages $2" ;;
+        *)
+          printf 'ci/test.sh: there is no stage "%s"\n' "${2:-}" >&2
+          usage >&2
+          exit 2
+          ;;
+      esac
+      shift 2
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
+  esac
+done
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+# junit_totals FILE...: prints "passed failed skipped" over JUnit reports, as Maven and CTest write them.
+junit_totals() {
+  [ -f "$1" ] || { echo 0 0 0; return; }
+  awk 'BEGIN { RS = "<" }
+    /^!\[CDATA\[/ { text = 1 }
+    text { if (/\]\]>/) text = 0; next }
+    /^testcase[ \n\t]/ { tests++; decided = 0 }
+    /^(failure|error)[ \n\t>\/]/ && !decided { failed++; decided = 1 }
+    /^skipped[ \n\t>\/]/ && !decided { skipped++; decided = 1 }
+    END { print tests - failed - skipped, failed + 0, skipped + 0 }' "$@"
+}
+
+# junit_reasons FILE...: for each reason of a skipped test, how many tests it kept from running. The reason is an
+# attribute, or the first line of the text.
+junit_reasons() {
+  [ -f "$1" ] || return 0
+  awk 'BEGIN { RS = "<" }
+    function count_reason(reason) {
+      sub(/^[a-zA-Z0-9.]*TestAbortedException: /, "", reason)
+      sub(/^(not tested|Assumption failed): /, "", reason)
+      gsub(/&quot;/, "\"", reason); gsub(/&apos;/, "\047", reason); gsub(/&lt;/, "<", reason)
+      gsub(/&gt;/, ">", reason); gsub(/&#10;.*/, "", reason); gsub(/&amp;/, "\\&", reason)
+      count[reason == "" ? "no reason given" : reason]++
+    }
+    /^!\[CDATA\[/ {
+      text = 1
+      if (wanted) { reason = substr($0, 9); sub(/(\n|\]\]>).*/, "", reason); count_reason(reason); wanted = 0 }
+    }
+    text { if (/\]\]>/) text = 0; next }
+    wanted { count_reason(""); wanted = 0 }
+    /^skipped[ \n\t>\/]/ {
+      if (match($0, /message="[^"]*"/)) count_reason(substr($0, RSTART + 9, RLENGTH - 10)); else wanted = 1
+    }
+    END { for (reason in count) printf "%s (%d %s)\n", reason, count[reason], count[reason] == 1 ? "test" : "tests" }' "$@" |
+    LC_ALL=C sort
+}
+
+minutes() {
+  printf '%d.%d' $(($1 / 60)) $(($1 % 60 * 10 / 60))
+}
+
+rows=''        # the table
+not_tested=''  # lines: what, and why
+passed=0 failed=0 skipped=0
+
+# run_stage NAME: runs stage_NAME, which leaves its log and sets `reports` to its JUnit reports, or `counts`.
+run_stage() {
+  local log=$logs/$1.log begin=$SECONDS result p f s spent
+  printf '%s%s%s ... ' "$bold" "$1" "$plain"
+  reports=() counts=''
+  "stage_$1" > "$log" 2>&1
+  result=$?
+  [ -n "$counts" ] || counts=$(junit_totals "${reports[@]:-}")
+  read -r p f s <<< "$counts"
+  if [ $result -ne 0 ] && [ "$f" -eq 0 ]; then
+    f=1 # the stage broke down, or is itself the one check
+  fi
+  spent=$(minutes $((SECONDS - begin)))
+  if [ "$f" -gt 0 ]; then
+    printf '%sFAILED%s after %s minutes; the end of build/logs/%s.log:\n' "$red" "$plain" "$spent" "$1"
+    grep -vE '^\[INFO\]|^WARNING: |^\[ERROR\] *$|Help 1|e-run Maven|For more info|^[[:space:]]+at ' "$log" | tail -n 60
+  else
+    printf 'ok, %s minutes\n' "$spent"
+  fi
+  rows="$rows$(printf '%-10s | %6d | %6d | %7d | %7s' "$1" "$p" "$f" "$s" "$spent")
+"
+  local reason
+  while IFS= read -r reason; do
+    [ -z "$reason" ] || not_tested="$not_tested  $1: $reason
+"
+  done <<< "$(junit_reasons "${reports[@]:-}")"
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+
+maven() {
+  JAVA_HOME=$jdk PATH=$jdk/bin:$PATH mvn -B -ntp "$@"
+}
+
+stage_java() {
+  local result
+  rm -rf target/surefire-reports
+  fresh_cmake target/native
+  maven verify
+  result=$?
+  reports=(target/surefire-reports/TEST-*.xml)
+  return $result
+}
+
+stage_format() {
+  ci/format.sh --check
+}
+
+# CMake refuses a build folder that has been moved or copied.
+fresh_cmake() {
+  grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$1/CMakeCache.txt" || rm -rf "$1"
+}
+
+# native_tests FOLDER CMAKE-OPTION...
+native_tests() {
+  local folder=$1 result
+  shift
+  fresh_cmake "$folder"
+  rm -f "$folder/junit.xml"
+  cmake -S . -B "$folder" -DTALARIA_TESTS=ON "$@" &&
+    cmake --build "$folder" --parallel "$processors" &&
+    ctest --test-dir "$folder" --no-tests=error --output-on-failure --parallel "$processors" \
+      --output-junit "$root/$folder/junit.xml"
+  result=$?
+  reports=("$folder/junit.xml")
+  return $result
+}
+
+stage_native() {
+  native_tests build/tests -DTALARIA_SANITIZE=
+}
+
+stage_asan() {
+  UBSAN_OPTIONS=print_stacktrace=1 native_tests build/asan -DTALARIA_SANITIZE=address,undefined
+}
+
+stage_launcher() {
+  ci/launcher-test.sh
+  local result=$?
+  counts="$(grep -c '^ok ' "$logs/launcher.log") $(grep -c '^FAILED ' "$logs/launcher.log") 0"
+  return $result
+}
+
+# What no stage can show, however it ends.
+never_tested() {
+  [ -d kernels/gpu ] || printf '  CUDA, HIP, Metal, OpenCL and their emulator: these backends are not there yet\n'
+  printf '  systems other than this one (%s)\n' "$(uname -sm)"
+}
+
+# --- all of it --------------------------------------------------------------------------------------------------------
+
+mkdir -p "$logs"
+if ! ci/setup.sh; then
+  printf 'ci/test.sh: nothing was tested, as what is listed above is missing\n0 passed, 1 failed, 0 skipped\n'
+  exit 1
+fi
+find_jdk javac
+printf 'JDK %s, %s processors, logs in build/logs\n' "$jdk" "$processors"
+for stage in ${stages:-$all_stages}; do
+  run_stage "$stage"
+done
+
+printf '\n%sstage      | passed | failed | skipped | minutes%s\n' "$bold" "$plain"
+printf -- '-----------|--------|--------|---------|--------\n%s' "$rows"
+printf '\nNot tested:\n%s' "$not_tested"
+for stage in $all_stages; do
+  case " ${stages:-$all_stages} " in
+    *" $stage "*) ;;
+    *) printf '  %s: not among the stages named\n' "$stage" ;;
+  esac
+done
+never_tested
+printf '\n%d passed, %d failed, %d skipped\n' $passed $failed $skipped
+[ $failed -eq 0 ]
