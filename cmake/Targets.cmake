@@ -15,5 +15,8 @@ function(talaria_backend name)
   talaria_target(talaria_${name}_objects)
   add_library(talaria_${name} SHARED $<TARGET_OBJECTS:talaria_${name}_objects>)
   talaria_target(talaria_${name})
+  if(NOT APPLE AND NOT TALARIA_SANITIZE)
+    target_link_options(talaria_${name} PRIVATE -Wl,-z,defs)  # what is missing shows here, not when it is loaded
+  endif()
   set_target_properties(talaria_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${TALARIA_OUT})
 endfunction()

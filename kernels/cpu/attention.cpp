@@ -42,32 +42,38 @@ void attend_group(const talaria_attention_args& a, const int32_t* blocks, int64_
 
 }  // namespace
 
-int64_t attention_scratch(const talaria_attention_args& a, const talaria_batch_shape& shape) {
+// What one thread needs for one group of heads.
+static int64_t group_scratch(const talaria_attention_args& a, const talaria_batch_shape& shape) {
   int64_t group = view(a.q).shape[3] / view(a.keys).shape[3];
   return a.head_dim + product({group, shape.blocks, view(a.keys).shape[2]});
 }
 
-void attention(const talaria_attention_args& a, const Batch& batch, float* scratch) {
+int64_t attention_scratch(const talaria_attention_args& a, const talaria_batch_shape& shape, int32_t threads) {
+  return product({group_scratch(a, shape), threads});
+}
+
+void attention(const talaria_attention_args& a, const Batch& batch, const Context& context) {
   int64_t width = view(a.q).shape[3], kv_heads = view(a.keys).shape[3] / a.head_dim;
   int64_t group = width / a.head_dim / kv_heads;
-  for (int32_t row = 0; row < batch.rows; row++) {
-    const int32_t* blocks = batch.block + static_cast<int64_t>(batch.table[row]) * batch.shape->blocks;
-    for (int64_t kv_head = 0; kv_head < kv_heads; kv_head++) {
-      int64_t at = row * width + kv_head * group * a.head_dim;
-      attend_group(a, blocks, int64_t{batch.position[row]} + 1, kv_head, group, floats(a.q) + at, floats(a.attended) + at, scratch);
-    }
-  }
+  int64_t per_thread = group_scratch(a, *batch.shape);
+  context.pool.run(batch.rows * kv_heads, [&](int64_t task, int32_t thread) {
+    int64_t row = task / kv_heads, kv_head = task % kv_heads;
+    const int32_t* blocks = batch.block + batch.table[row] * int64_t{batch.shape->blocks};
+    int64_t at = row * width + kv_head * group * a.head_dim;
+    attend_group(a, blocks, int64_t{batch.position[row]} + 1, kv_head, group, floats(a.q) + at, floats(a.attended) + at,
+                 context.scratch + thread * per_thread);
+  });
 }
 
 int64_t attention_output_scratch(const talaria_attention_output_args& a, const talaria_batch_shape& shape) {
   return shape.rows * view(a.x).shape[3] + matmul_scratch(shape.rows, view(a.attended).shape[3]);
 }
 
-void attention_output(const talaria_attention_output_args& a, const Batch& batch, Mode mode, float* scratch) {
+void attention_output(const talaria_attention_output_args& a, const Batch& batch, const Context& context) {
   int64_t values = batch.rows * view(a.x).shape[3];
-  float* x = floats(a.x);
-  matmul(Matrix(view(a.wo)), floats(a.attended), batch.rows, scratch, mode, scratch + values);
-  for (int64_t i = 0; i < values; i++) x[i] += scratch[i];
+  float *x = floats(a.x), *added = context.scratch;  // [rows][hidden]
+  matmul(Matrix(view(a.wo)), floats(a.attended), batch.rows, added, context, added + values);
+  for (int64_t i = 0; i < values; i++) x[i] += added[i];
 }
 
 }  // namespace talaria::cpu

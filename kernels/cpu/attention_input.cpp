@@ -33,30 +33,30 @@ int64_t attention_input_scratch(const talaria_attention_input_args& a, const tal
   return shape.rows * (hidden + 2 * width) + matmul_scratch(shape.rows, hidden);
 }
 
-void attention_input(const talaria_attention_input_args& a, const Batch& batch, Mode mode, float* scratch) {
+void attention_input(const talaria_attention_input_args& a, const Batch& batch, const Context& context) {
   const talaria_tensor_view &keys = view(a.keys), &values = view(a.values);
   int64_t hidden = view(a.x).shape[3], width = keys.shape[3], q_width = view(a.q).shape[3];
-  float* n = scratch;                   // [rows][hidden]
+  float* n = context.scratch;                   // [rows][hidden]
   float* k = n + batch.rows * hidden;   // [rows][width]
   float* v = k + batch.rows * width;    // [rows][width]
   float* rest = v + batch.rows * width;
   float *x = floats(a.x), *q = floats(a.q);
 
-  for (int32_t row = 0; row < batch.rows; row++) {
+  context.pool.run(batch.rows, [&](int64_t row, int32_t) {
     rms_norm(x + row * hidden, floats(a.norm), a.epsilon, n + row * hidden, hidden);
-  }
-  matmul(Matrix(view(a.wq)), n, batch.rows, q, mode, rest);
-  matmul(Matrix(view(a.wk)), n, batch.rows, k, mode, rest);
-  matmul(Matrix(view(a.wv)), n, batch.rows, v, mode, rest);
+  });
+  matmul(Matrix(view(a.wq)), n, batch.rows, q, context, rest);
+  matmul(Matrix(view(a.wk)), n, batch.rows, k, context, rest);
+  matmul(Matrix(view(a.wv)), n, batch.rows, v, context, rest);
 
-  for (int32_t row = 0; row < batch.rows; row++) {
+  context.pool.run(batch.rows, [&](int64_t row, int32_t) {
     int32_t position = batch.position[row];
     rope(q + row * q_width, q_width, position, a);
     rope(k + row * width, width, position, a);
     int64_t block = batch.block[static_cast<int64_t>(batch.table[row]) * batch.shape->blocks + position / keys.shape[2]];
     encode_kv(keys.type, k + row * width, kv_row(keys, a.layer, block, position), width);
     encode_kv(values.type, v + row * width, kv_row(values, a.layer, block, position), width);
-  }
+  });
 }
 
 }  // namespace talaria::cpu

@@ -1,7 +1,9 @@
-// The CPU's ops: portable C++, one file per op, written to be right and readable; float32 activations.
+// The CPU's ops: C++, one file per op; float32 activations, and int8 where they meet quantised weights in int8 mode. What
+// takes the time is in int8_gemm.inl.
 //
-// Every op takes its args struct with views in place of handles (talaria_backend.h), the batch, and scratch memory of
-// the size that its *_scratch function states in floats for a step's capacity.
+// Every op takes its args struct with views in place of handles (talaria_backend.h), the batch, and a context with
+// scratch memory of the size that its *_scratch function states in floats for a step's capacity. No op lets the number
+// of threads, or the other rows of a batch, change a bit of what it computes for a row.
 #pragma once
 
 #include <cstdint>
@@ -9,18 +11,53 @@
 #include <initializer_list>
 
 #include "../../native/include/talaria_backend.h"
+#include "../../native/cpu/pool.hpp"
 #include "../common/formats.h"
 
 namespace talaria::cpu {
+
+// The memory of one of the CPU's own tensors.
+class Memory {
+ public:
+  explicit Memory(const talaria_tensor_desc& desc, int64_t bytes);  // zeros; throws std::bad_alloc
+  ~Memory();
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  uint8_t* data() const { return data_; }
+  // Copies bytes in; of a weight, whole rows in the file's layout, which are packed on the way.
+  void write(int64_t offset, const uint8_t* source, int64_t bytes, Pool& pool);
+
+ private:
+  void write_plane(int64_t plane, int64_t first_row, const uint8_t* rows, int64_t count, Pool& pool);
+
+  int32_t type_;
+  bool packed_;
+  int64_t plane_rows_, row_bytes_;
+  uint8_t* data_;
+};
 
 inline const talaria_tensor_view& view(talaria_tensor field) {
   return *reinterpret_cast<const talaria_tensor_view*>(field);
 }
 
-// The bytes of a tensor: the CPU's own tensors are plain memory, like host tensors.
-inline uint8_t* bytes(const talaria_tensor_view& v) { return v.host != nullptr ? v.host : static_cast<uint8_t*>(v.object); }
+// The bytes of a tensor: the CPU's own tensors are plain memory, like host tensors; weights as packed.hpp says.
+inline uint8_t* bytes(const talaria_tensor_view& v) {
+  return v.host != nullptr ? v.host : static_cast<Memory*>(v.object)->data();
+}
 inline float* floats(talaria_tensor field) { return reinterpret_cast<float*>(bytes(view(field))); }
 inline int32_t* ints(talaria_tensor field) { return reinterpret_cast<int32_t*>(bytes(view(field))); }
+
+// How a step computes.
+struct Mode {
+  bool int8;  // activations meet quantised weights as int8 blocks of 32
+};
+
+// What an op runs with.
+struct Context {
+  Mode mode;
+  Pool& pool;
+  float* scratch;
+};
 
 // A batch, as pointers into its words (args.h).
 struct Batch {
@@ -43,11 +80,6 @@ inline int64_t product(std::initializer_list<int64_t> sizes) {
   }
   return result;
 }
-
-// How a step computes.
-struct Mode {
-  bool int8;  // activations meet quantised weights as int8 blocks of 32
-};
 
 // --- numbers ----------------------------------------------------------------------------------------------------------
 
@@ -78,37 +110,40 @@ void rms_norm(const float* x, const float* norm, float epsilon, float* out, int6
 // y[r][o] = w[o] . x[r]. x: [rows][w.columns], y: [rows][w.rows].
 struct Matrix {
   int32_t type;
+  bool packed;
   const uint8_t* data;
   int64_t rows, columns, row_bytes;
 
   // Plane `plane` of a weight [planes][rows][columns].
   explicit Matrix(const talaria_tensor_view& v, int64_t plane = 0);
+  // One row in the file's layout; `copy` has room for it and is used if it lies in a panel.
+  const uint8_t* row(int64_t index, uint8_t* copy) const;
 };
 int64_t matmul_scratch(int64_t rows, int64_t columns);
-void matmul(const Matrix& w, const float* x, int64_t rows, float* y, Mode mode, float* scratch);
+void matmul(const Matrix& w, const float* x, int64_t rows, float* y, const Context& context, float* scratch);
 
 // --- ops --------------------------------------------------------------------------------------------------------------
 
-void embed(const talaria_embed_args& a, const Batch& batch);
+void embed(const talaria_embed_args& a, const Batch& batch, const Context& context);
 
 int64_t attention_input_scratch(const talaria_attention_input_args& a, const talaria_batch_shape& shape);
-void attention_input(const talaria_attention_input_args& a, const Batch& batch, Mode mode, float* scratch);
+void attention_input(const talaria_attention_input_args& a, const Batch& batch, const Context& context);
 
-int64_t attention_scratch(const talaria_attention_args& a, const talaria_batch_shape& shape);
-void attention(const talaria_attention_args& a, const Batch& batch, float* scratch);
+int64_t attention_scratch(const talaria_attention_args& a, const talaria_batch_shape& shape, int32_t threads);
+void attention(const talaria_attention_args& a, const Batch& batch, const Context& context);
 
 int64_t attention_output_scratch(const talaria_attention_output_args& a, const talaria_batch_shape& shape);
-void attention_output(const talaria_attention_output_args& a, const Batch& batch, Mode mode, float* scratch);
+void attention_output(const talaria_attention_output_args& a, const Batch& batch, const Context& context);
 
 int64_t route_scratch(const talaria_route_args& a, const talaria_batch_shape& shape);
-void route(const talaria_route_args& a, const Batch& batch, float* scratch);
+void route(const talaria_route_args& a, const Batch& batch, const Context& context);
 
 int64_t experts_scratch(const talaria_experts_args& a, const talaria_batch_shape& shape);
-void experts(const talaria_experts_args& a, const Batch& batch, Mode mode, float* scratch);
+void experts(const talaria_experts_args& a, const Batch& batch, const Context& context);
 
 void add_slots(const talaria_add_slots_args& a, const Batch& batch);
 
 int64_t top_logits_scratch(const talaria_top_logits_args& a, const talaria_batch_shape& shape);
-void top_logits(const talaria_top_logits_args& a, const Batch& batch, Mode mode, float* scratch);
+void top_logits(const talaria_top_logits_args& a, const Batch& batch, const Context& context);
 
 }  // namespace talaria::cpu

@@ -8,15 +8,15 @@ int64_t route_scratch(const talaria_route_args& a, const talaria_batch_shape& sh
   return shape.rows * view(a.router).shape[2] + matmul_scratch(shape.rows, view(a.x).shape[3]);
 }
 
-void route(const talaria_route_args& a, const Batch& batch, float* scratch) {
+void route(const talaria_route_args& a, const Batch& batch, const Context& context) {
   Matrix router(view(a.router));
   int64_t hidden = router.columns, used = view(a.routing).shape[3] / 2;
   float *x = floats(a.x), *h = floats(a.h);
-  float* logits = scratch;  // [rows][E]
-  for (int32_t row = 0; row < batch.rows; row++) {
+  float* logits = context.scratch;  // [rows][E]
+  context.pool.run(batch.rows, [&](int64_t row, int32_t) {
     rms_norm(x + row * hidden, floats(a.norm), a.epsilon, h + row * hidden, hidden);
-  }
-  matmul(router, h, batch.rows, logits, Mode{false}, scratch + batch.rows * router.rows);
+  });
+  matmul(router, h, batch.rows, logits, context, logits + batch.rows * router.rows);
 
   for (int32_t row = 0; row < batch.rows; row++) {
     float* l = logits + row * router.rows;

@@ -79,10 +79,10 @@ int64_t top_logits_scratch(const talaria_top_logits_args& a, const talaria_batch
   return chunk * (hidden + vocabulary) + vocabulary + matmul_scratch(chunk, hidden);
 }
 
-void top_logits(const talaria_top_logits_args& a, const Batch& batch, Mode mode, float* scratch) {
+void top_logits(const talaria_top_logits_args& a, const Batch& batch, const Context& context) {
   Matrix output(view(a.output));
   int64_t hidden = output.columns, vocabulary = output.rows;
-  float* n = scratch;                             // [chunk][H]
+  float* n = context.scratch;                             // [chunk][H]
   float* plain = n + chunk * hidden;              // [chunk][V]
   float* adjusted = plain + chunk * vocabulary;   // [V]
   float* rest = adjusted + vocabulary;
@@ -91,7 +91,7 @@ void top_logits(const talaria_top_logits_args& a, const Batch& batch, Mode mode,
     for (int64_t i = 0; i < rows; i++) {
       rms_norm(floats(a.x) + batch.wanted_row[begin + i] * hidden, floats(a.norm), a.epsilon, n + i * hidden, hidden);
     }
-    matmul(output, n, rows, plain, mode, rest);
+    matmul(output, n, rows, plain, context, rest);
     if (a.logits != 0) std::copy_n(plain, rows * vocabulary, floats(a.logits) + begin * vocabulary);
     for (int64_t i = 0; i < rows; i++) {
       int32_t* top = ints(a.top) + (begin + i) * view(a.top).shape[3];

@@ -1,9 +1,13 @@
 // The CPU backend's table: one device, the machine's processor and memory.
+#include <sched.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <algorithm>
 #include <memory>
+#include <set>
+#include <string>
 #include <system_error>
 #include <unordered_map>
 
@@ -11,6 +15,7 @@
 #include <sys/sysctl.h>
 #endif
 
+#include "../../kernels/cpu/bandwidth.hpp"
 #include "step.hpp"
 
 namespace talaria::cpu {
@@ -51,6 +56,28 @@ int64_t free_memory() {
   return kib >= 0 ? static_cast<int64_t>(kib) * 1024 : total_memory();
 }
 
+// Cores that this process may use, two threads of one core counted once.
+int32_t physical_cores() {
+#ifdef __linux__
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+    std::set<std::string> cores;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+      if (!CPU_ISSET(cpu, &allowed)) continue;
+      std::string path = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list";
+      char siblings[256] = "";
+      if (FILE* file = fopen(path.c_str(), "r")) {
+        if (fgets(siblings, sizeof siblings, file) == nullptr) siblings[0] = 0;
+        fclose(file);
+      }
+      cores.insert(siblings[0] != 0 ? siblings : path);
+    }
+    if (!cores.empty()) return static_cast<int32_t>(cores.size());
+  }
+#endif
+  return std::max(1, static_cast<int32_t>(std::thread::hardware_concurrency()));
+}
+
 void processor_name(char* name, size_t size) {
   snprintf(name, size, "CPU");
 #ifdef __APPLE__
@@ -69,14 +96,13 @@ void processor_name(char* name, size_t size) {
 #endif
 }
 
-struct Free {
-  void operator()(void* memory) const { std::free(memory); }
-};
-using Memory = std::unique_ptr<void, Free>;
-
 struct Device {
+  explicit Device(const talaria_device_options& options)
+      : wait_limit_ms(options.wait_limit_ms), pool(options.threads > 0 ? options.threads : physical_cores()) {}
+
   int32_t wait_limit_ms;
-  std::unordered_map<void*, Memory> tensors;
+  Pool pool;
+  std::unordered_map<void*, std::unique_ptr<Memory>> tensors;
   std::unordered_map<void*, std::unique_ptr<Step>> steps;
   Queue queue;  // last, and so destroyed first: it may be running a step
 };
@@ -97,9 +123,7 @@ int32_t device_info(int32_t index, talaria_device_info* info, talaria_status* st
 int32_t device_open(int32_t index, const talaria_device_options* options, void** device, talaria_status* status) {
   if (index != 0) return report(status, TALARIA_UNSUPPORTED, "there is one cpu device, cpu:0");
   return guarded(status, [&] {
-    auto opened = std::make_unique<Device>();
-    opened->wait_limit_ms = options->wait_limit_ms;
-    *device = opened.release();
+    *device = std::make_unique<Device>(*options).release();
   });
 }
 
@@ -110,17 +134,14 @@ int32_t sync(void* device, talaria_status* status) { return of(device).queue.wai
 int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** tensor, talaria_status* status) {
   return guarded(status, [&] {
     int64_t available = free_memory();
-    size_t size = (static_cast<size_t>(bytes) + 63) / 64 * 64;
     // The kernel hands out more than there is and kills the process later; so ask first.
-    Memory memory(bytes < available ? std::aligned_alloc(64, size) : nullptr);
-    if (memory == nullptr) {
+    if (bytes >= available) {
       throw Fault{TALARIA_OUT_OF_MEMORY, std::string("tensor ") + desc->label + " needs " + std::to_string(bytes) +
                                              " bytes and " + std::to_string(available) + " are free; close what else runs"};
     }
-    std::memset(memory.get(), 0, size);
-    void* address = memory.get();
-    of(device).tensors.emplace(address, std::move(memory));
-    *tensor = address;
+    auto memory = std::make_unique<Memory>(*desc, bytes);
+    *tensor = memory.get();
+    of(device).tensors.emplace(memory.get(), std::move(memory));
   });
 }
 
@@ -128,19 +149,19 @@ void tensor_free(void* device, void* tensor) { of(device).tensors.erase(tensor);
 
 int32_t write(void* device, void* tensor, int64_t offset, const uint8_t* source, int64_t bytes, talaria_status* status) {
   int32_t code = sync(device, status);
-  if (code == TALARIA_OK) std::memcpy(static_cast<uint8_t*>(tensor) + offset, source, static_cast<size_t>(bytes));
-  return code;
+  if (code != TALARIA_OK) return code;
+  return guarded(status, [&] { static_cast<Memory*>(tensor)->write(offset, source, bytes, of(device).pool); });
 }
 
 int32_t read(void* device, void* tensor, int64_t offset, uint8_t* target, int64_t bytes, talaria_status* status) {
   int32_t code = sync(device, status);
-  if (code == TALARIA_OK) std::memcpy(target, static_cast<uint8_t*>(tensor) + offset, static_cast<size_t>(bytes));
+  if (code == TALARIA_OK) std::memcpy(target, static_cast<Memory*>(tensor)->data() + offset, static_cast<size_t>(bytes));
   return code;
 }
 
 int32_t step_new(void* device, const talaria_step_options* options, void** step, talaria_status* status) {
   return guarded(status, [&] {
-    auto made = std::make_unique<Step>(*options, of(device).wait_limit_ms, of(device).queue.cancelled());
+    auto made = std::make_unique<Step>(*options, of(device).wait_limit_ms, of(device).queue.cancelled(), of(device).pool);
     *step = made.get();
     of(device).steps.emplace(made.get(), std::move(made));
   });
@@ -163,9 +184,19 @@ int32_t run(void* device, void* step, const int32_t* batch, int64_t words, talar
   });
 }
 
+// Bytes read per second, in 10^9: the best of some passes over memory that no cache holds.
+int32_t read_bandwidth(void* device, int64_t bytes, double* result, talaria_status* status) {
+  int32_t code = sync(device, status);
+  if (code != TALARIA_OK) return code;
+  return guarded(status, [&] {
+    if (bytes >= free_memory()) throw Fault{TALARIA_OUT_OF_MEMORY, "there is less memory free than is to be read"};
+    *result = measure_read_bandwidth(bytes, of(device).pool);
+  });
+}
+
 constexpr talaria_backend_table table = {
     sizeof(talaria_backend_table), TALARIA_ABI_VERSION, "cpu", device_count, device_info, device_open, device_close, sync,
-    tensor_new, tensor_free, write, read, step_new, step_append, step_end, step_free, run,
+    tensor_new, tensor_free, write, read, step_new, step_append, step_end, step_free, run, read_bandwidth,
 };
 
 }  // namespace

@@ -24,8 +24,8 @@ Batch::Batch(const talaria_batch_shape& s, const int32_t* words) : shape(&s), ro
   mask = reinterpret_cast<const uint32_t*>(take(static_cast<int64_t>(s.wanted) * s.mask_words));
 }
 
-Step::Step(const talaria_step_options& options, int32_t wait_limit_ms, const volatile int32_t* cancelled)
-    : mode_{options.activations == TALARIA_ACTIVATIONS_INT8}, wait_limit_ms_(wait_limit_ms), cancelled_(cancelled) {
+Step::Step(const talaria_step_options& options, int32_t wait_limit_ms, const volatile int32_t* cancelled, Pool& pool)
+    : mode_{options.activations == TALARIA_ACTIVATIONS_INT8}, pool_(pool), wait_limit_ms_(wait_limit_ms), cancelled_(cancelled) {
   std::memcpy(&shape_, options.batch, sizeof shape_);
 }
 
@@ -36,10 +36,10 @@ const Args& as(const void* args) {
   return *static_cast<const Args*>(args);
 }
 
-int64_t scratch_of(int32_t op, const void* args, const talaria_batch_shape& shape) {
+int64_t scratch_of(int32_t op, const void* args, const talaria_batch_shape& shape, int32_t threads) {
   switch (op) {
     case TALARIA_OP_ATTENTION_INPUT: return attention_input_scratch(as<talaria_attention_input_args>(args), shape);
-    case TALARIA_OP_ATTENTION: return attention_scratch(as<talaria_attention_args>(args), shape);
+    case TALARIA_OP_ATTENTION: return attention_scratch(as<talaria_attention_args>(args), shape, threads);
     case TALARIA_OP_ATTENTION_OUTPUT: return attention_output_scratch(as<talaria_attention_output_args>(args), shape);
     case TALARIA_OP_ROUTE: return route_scratch(as<talaria_route_args>(args), shape);
     case TALARIA_OP_EXPERTS: return experts_scratch(as<talaria_experts_args>(args), shape);
@@ -63,7 +63,7 @@ void Step::append(int32_t op, const void* args) {
   Node node{op, std::vector<uint64_t>(size / sizeof(uint64_t))};
   std::memcpy(node.args.data(), args, size);
   nodes_.push_back(std::move(node));
-  scratch_floats_ = std::max(scratch_floats_, scratch_of(op, args, shape_));
+  scratch_floats_ = std::max(scratch_floats_, scratch_of(op, args, shape_, pool_.threads()));
 }
 
 void Step::end(int64_t free_bytes) {
@@ -95,16 +95,16 @@ void Step::wait_for(talaria_event field) {
 
 void Step::run_op(const Node& node, const Batch& batch) {
   const void* args = node.args.data();
-  float* scratch = scratch_.data();
+  Context context{mode_, pool_, scratch_.data()};
   switch (node.op) {
-    case TALARIA_OP_EMBED: return embed(as<talaria_embed_args>(args), batch);
-    case TALARIA_OP_ATTENTION_INPUT: return attention_input(as<talaria_attention_input_args>(args), batch, mode_, scratch);
-    case TALARIA_OP_ATTENTION: return attention(as<talaria_attention_args>(args), batch, scratch);
-    case TALARIA_OP_ATTENTION_OUTPUT: return attention_output(as<talaria_attention_output_args>(args), batch, mode_, scratch);
-    case TALARIA_OP_ROUTE: return route(as<talaria_route_args>(args), batch, scratch);
-    case TALARIA_OP_EXPERTS: return experts(as<talaria_experts_args>(args), batch, mode_, scratch);
+    case TALARIA_OP_EMBED: return embed(as<talaria_embed_args>(args), batch, context);
+    case TALARIA_OP_ATTENTION_INPUT: return attention_input(as<talaria_attention_input_args>(args), batch, context);
+    case TALARIA_OP_ATTENTION: return attention(as<talaria_attention_args>(args), batch, context);
+    case TALARIA_OP_ATTENTION_OUTPUT: return attention_output(as<talaria_attention_output_args>(args), batch, context);
+    case TALARIA_OP_ROUTE: return route(as<talaria_route_args>(args), batch, context);
+    case TALARIA_OP_EXPERTS: return experts(as<talaria_experts_args>(args), batch, context);
     case TALARIA_OP_ADD_SLOTS: return add_slots(as<talaria_add_slots_args>(args), batch);
-    case TALARIA_OP_TOP_LOGITS: return top_logits(as<talaria_top_logits_args>(args), batch, mode_, scratch);
+    case TALARIA_OP_TOP_LOGITS: return top_logits(as<talaria_top_logits_args>(args), batch, context);
     case TALARIA_OP_COPY: return copy(as<talaria_copy_args>(args), batch);
     case TALARIA_OP_ZERO: return zero(as<talaria_zero_args>(args));
     case TALARIA_OP_WAIT: return wait_for(as<talaria_event_args>(args).event);

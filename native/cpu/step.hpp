@@ -10,7 +10,7 @@ namespace talaria::cpu {
 
 class Step {
  public:
-  Step(const talaria_step_options& options, int32_t wait_limit_ms, const volatile int32_t* cancelled);
+  Step(const talaria_step_options& options, int32_t wait_limit_ms, const volatile int32_t* cancelled, Pool& pool);
   void append(int32_t op, const void* args);
   void end(int64_t free_bytes);  // allocates the scratch memory, if it fits
   void run(const int32_t* words);
@@ -26,6 +26,7 @@ class Step {
 
   talaria_batch_shape shape_{};
   Mode mode_;
+  Pool& pool_;
   int32_t wait_limit_ms_;
   const volatile int32_t* cancelled_;
   std::vector<Node> nodes_;

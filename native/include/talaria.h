@@ -72,6 +72,8 @@ typedef struct talaria_device_info {
 typedef struct talaria_device_options {
   uint32_t size;
   int32_t wait_limit_ms;  // how long a wait op may wait for its signal before the device counts as lost; 0: 30,000
+  int32_t threads;        // of a device that computes on the processor; 0: one per core
+  int32_t reserved;       // 0
 } talaria_device_options;
 
 typedef struct talaria_tensor_desc {
@@ -87,6 +89,8 @@ typedef struct talaria_step_options {
   uint32_t size;
   int32_t activations;  // talaria_activations
   int32_t batch[8];     // talaria_batch_shape (args.h)
+  int32_t batch_invariant;  // 1: a row's results may not depend, to the bit, on the other rows of its batch
+  int32_t reserved;         // 0
 } talaria_step_options;
 
 // The version of this header that the library was built with.
@@ -114,6 +118,10 @@ int32_t talaria_device_close(uint64_t device, talaria_status* status);
 
 // Waits until the queue is empty and reports the first fault since the last wait.
 int32_t talaria_sync(uint64_t device, talaria_status* status);
+
+// Bytes per second, in 10^9, that the device reads from `bytes` of its memory (large enough that no cache holds them),
+// after all work queued so far; 0 on failure.
+double talaria_read_bandwidth(uint64_t device, int64_t bytes, talaria_status* status);
 
 // --- tensors ----------------------------------------------------------------------------------------------------------
 

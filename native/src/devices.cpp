@@ -50,6 +50,7 @@ uint64_t open_device(uint64_t backend, int32_t index, const uint8_t* options, in
   device->backend = Handles::all().get<Backend>(backend, "device_open");
   auto read = read_struct<talaria_device_options>(options, bytes, "device_options");
   if (read.wait_limit_ms < 0) fail(TALARIA_INVALID, "device_options: wait_limit_ms is %d", read.wait_limit_ms);
+  if (read.threads < 0 || read.threads > 1024) fail(TALARIA_INVALID, "device_options: threads is %d, must be 0 to 1024", read.threads);
   if (read.wait_limit_ms == 0) read.wait_limit_ms = 30000;
   talaria_status report{};
   require_ok(device->table().device_open(index, &read, &device->object, &report), report);
@@ -74,6 +75,19 @@ TALARIA_EXPORT int32_t talaria_device_close(uint64_t device, talaria_status* sta
     Handles::all().remove(device);
     locked->close();
     return static_cast<int32_t>(TALARIA_OK);
+  });
+}
+
+TALARIA_EXPORT double talaria_read_bandwidth(uint64_t device, int64_t bytes, talaria_status* status) {
+  return guarded<double>(status, 0, [&] {
+    Locked locked(device);
+    if (bytes < 1 || bytes > int64_t{1} << 40) {
+      fail(TALARIA_INVALID, "read_bandwidth: %lld bytes cannot be read", static_cast<long long>(bytes));
+    }
+    talaria_status report{};
+    double result = 0;
+    locked->check(locked->table().read_bandwidth(locked->object, bytes, &result, &report), report);
+    return result;
   });
 }
 

@@ -23,6 +23,9 @@ uint64_t new_step(uint64_t device, const uint8_t* source, int64_t bytes) {
   if (options.activations != TALARIA_ACTIVATIONS_HALF && options.activations != TALARIA_ACTIVATIONS_INT8) {
     fail(TALARIA_INVALID, "step_options: %d is no mode of activations", options.activations);
   }
+  if (options.batch_invariant != 0 && options.batch_invariant != 1) {
+    fail(TALARIA_INVALID, "step_options: batch_invariant is %d, must be 0 or 1", options.batch_invariant);
+  }
   auto step = std::make_shared<Step>();
   static_assert(sizeof options.batch == sizeof step->limits.shape, "a batch shape is eight 32-bit numbers");
   memcpy(&step->limits.shape, options.batch, sizeof options.batch);

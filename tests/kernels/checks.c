@@ -59,7 +59,7 @@ uint64_t new_tensor(uint64_t owner, object o) {
 }
 
 uint64_t new_step(talaria_batch_shape with) {
-  talaria_step_options options = {sizeof options, TALARIA_ACTIVATIONS_HALF, {0}};
+  talaria_step_options options = {sizeof options, TALARIA_ACTIVATIONS_HALF, {0}, 0, 0};
   memcpy(options.batch, &with, sizeof with);
   uint64_t step = talaria_step_new(device, (const uint8_t*)&options, sizeof options, &status);
   expect(status.code, true, "step_new", 0, 0);
@@ -74,7 +74,7 @@ void expect_lost(int32_t code, const char* what) {
 }
 
 uint64_t open_device(uint64_t backend, int32_t wait_limit_ms) {
-  talaria_device_options options = {sizeof options, wait_limit_ms};
+  talaria_device_options options = {sizeof options, wait_limit_ms, 2, 0};
   uint64_t opened = talaria_device_open(backend, 0, (const uint8_t*)&options, sizeof options, &status);
   expect(status.code, true, "device_open", wait_limit_ms, 0);
   return opened;
@@ -88,9 +88,9 @@ static void check_structs(uint64_t backend) {
       bool right = by == 0;
       int64_t more = field == 0 ? by : 0;
       talaria_device_info info[2] = {{.size = sizeof *info}};
-      talaria_device_options options[2] = {{sizeof *options, 0}};
+      talaria_device_options options[2] = {{sizeof *options, 0, 0, 0}};
       talaria_tensor_desc desc[2] = {{sizeof *desc, TALARIA_ACTIVATION, TALARIA_F32, 0, {1, 1, 1, 1}, ""}};
-      talaria_step_options step[2] = {{sizeof *step, 1, {1, 0, 1, 1, 0, 0, 0, 0}}};
+      talaria_step_options step[2] = {{sizeof *step, 1, {1, 0, 1, 1, 0, 0, 0, 0}, 0, 0}};
       if (field == 1) info->size += by, options->size += by, desc->size += by, step->size += by;
       expect(talaria_device_get_info(backend, 0, (uint8_t*)info, (int64_t)sizeof *info + more, &status), right, "device_info", by, field);
       uint64_t opened = talaria_device_open(backend, 0, (const uint8_t*)options, (int64_t)sizeof *options + more, &status);

@@ -73,16 +73,26 @@ void check_full(void) {
 
 // --- late faults --------------------------------------------------------------------------------------------------------
 
-// Runs a step that waits for one event and then signals another.
-static void run_waiting(uint64_t on, uint64_t awaited, uint64_t signalled) {
-  talaria_step_options options = {sizeof options, TALARIA_ACTIVATIONS_HALF, {1, 0, 1, 1, 0, 0, 0, 0}};
-  talaria_event_args wait = {sizeof wait, 0, awaited}, signal = {sizeof signal, 0, signalled};
+// Runs a step of signals and waits.
+static void run_events(uint64_t on, int count, const int32_t* kinds, const uint64_t* events) {
+  talaria_step_options options = {sizeof options, TALARIA_ACTIVATIONS_HALF, {1, 0, 1, 1, 0, 0, 0, 0}, 0, 0};
   uint64_t step = talaria_step_new(on, (const uint8_t*)&options, sizeof options, &status);
-  talaria_step_append(on, step, TALARIA_OP_WAIT, (const uint8_t*)&wait, sizeof wait, &status);
-  talaria_step_append(on, step, TALARIA_OP_SIGNAL, (const uint8_t*)&signal, sizeof signal, &status);
+  for (int i = 0; i < count; i++) {
+    talaria_event_args args = {sizeof args, 0, events[i]};
+    expect(talaria_step_append(on, step, kinds[i], (const uint8_t*)&args, sizeof args, &status), true, "append", kinds[i], 0);
+  }
   talaria_step_end(on, step, &status);
   const int32_t words[4 + 3 + 1 + 1] = {1};
   expect(talaria_run(on, step, (const uint8_t*)words, sizeof words, &status), true, "run", 0, 0);
+}
+
+// Runs a step that waits for one event and then signals another; returns once it waits.
+static void run_waiting(uint64_t on, uint64_t awaited, uint64_t signalled) {
+  uint64_t begun = talaria_event_new(&status);
+  const int32_t kinds[] = {TALARIA_OP_SIGNAL, TALARIA_OP_WAIT, TALARIA_OP_SIGNAL};
+  run_events(on, 3, kinds, (const uint64_t[]){begun, awaited, signalled});
+  expect(talaria_event_wait(begun, 60000, &status), true, "event_wait", 0, 0);
+  talaria_event_free(begun, &status);
 }
 
 void check_lost(uint64_t backend) {
@@ -96,6 +106,10 @@ void check_lost(uint64_t backend) {
   uint64_t late = open_device(backend, 1);
   uint64_t tensor = new_tensor(late, X);
   run_waiting(late, awaited, signalled);
+  expect_lost(talaria_event_wait(signalled, 50, &status), "event_wait");
+  // By now the wait has failed. What is queued before that is reported runs as little as what was queued before it.
+  const int32_t kind = TALARIA_OP_SIGNAL;
+  run_events(late, 1, &kind, &signalled);
   uint8_t byte = 0;
   expect(talaria_tensor_free(late, new_tensor(late, Q), &status), true, "tensor_free, which meets the fault", 0, 0);
   expect_lost(talaria_sync(late, &status), "sync after the wait limit");

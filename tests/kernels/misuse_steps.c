@@ -181,7 +181,7 @@ static talaria_batch_shape likely_shape(dice* d) {
 
 static void begin_step(dice* d, int device, int at) {
   step fresh = {.size = one_in(d, 16), .shape = likely_shape(d)};
-  talaria_step_options options = {sizeof options, 1 + (int32_t)roll(d, 2), {0}};
+  talaria_step_options options = {sizeof options, 1 + (int32_t)roll(d, 2), {0}, 0, 0};
   uint64_t owner = atomic_load(&the.device[device]);
   int64_t bytes = sizeof options;
   if (one_in(d, 4)) {
@@ -296,7 +296,7 @@ static uint64_t exchange_tensor(dice* d, uint64_t device, int32_t kind) {
 
 // A step of one copy, before a signal or after a wait.
 static uint64_t exchange_step(dice* d, uint64_t device, uint64_t target, uint64_t source, uint64_t event, bool sender, bool* ok) {
-  talaria_step_options options = {sizeof options, TALARIA_ACTIVATIONS_HALF, {1, 0, 1, 1, 0, 0, 0, 0}};
+  talaria_step_options options = {sizeof options, TALARIA_ACTIVATIONS_HALF, {1, 0, 1, 1, 0, 0, 0, 0}, 0, 0};
   talaria_copy_args copy = {sizeof copy, 0, target, source, 0, 0, EXCHANGED * 4};
   talaria_event_args signal = {sizeof signal, 0, event};
   uint64_t step = new_step(d, device, &options, sizeof options);

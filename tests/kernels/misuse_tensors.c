@@ -32,15 +32,16 @@ int32_t sync_device(dice* d, int device, uint64_t handle) {
 }
 
 static void spoil_device_open(dice* d) {
-  talaria_device_options options = {sizeof options, 2};
+  talaria_device_options options = {sizeof options, 2, 2, 0};
   uint64_t backend = the.backend;
   int32_t index = 0;
   int64_t bytes = sizeof options;
-  switch (roll(d, 5)) {
+  switch (roll(d, 6)) {
     case 0: backend = any_handle(d, 0); break;
     case 1: index = hostile32(d); break;
     case 2: options.size = (uint32_t)hostile32(d); break;
     case 3: options.wait_limit_ms = -(int32_t)roll(d, 1000) - 1; break;
+    case 4: options.threads = one_in(d, 2) ? -1 - (int32_t)roll(d, 1000) : 1025 + (int32_t)roll(d, 1000); break;
     default: bytes = hostile_bytes(d, bytes);
   }
   uint64_t handle = open_device(d, backend, index, options, bytes);
@@ -289,7 +290,8 @@ void reopen(dice* d, int device) {
     forget_steps(d, device);
   }
   atomic_store(&the.lost[device], false);
-  talaria_device_options options = {sizeof options, 2};
+  // Mostly one thread: on a busy machine, two that wait for each other take their time.
+  talaria_device_options options = {sizeof options, 2, one_in(d, 4) ? 2 : 1, 0};
   atomic_store(&the.device[device], open_device(d, the.backend, 0, options, sizeof options));
   pthread_mutex_unlock(&lock);
   for (int size = 0; size < SIZES; size++) {

@@ -19,5 +19,5 @@ public interface Backend {
      *
      * @throws DeviceException if there is no such device, or it cannot be opened
      */
-    Device open(int index);
+    Device open(int index, OpenOptions options);
 }

@@ -33,7 +33,7 @@ public final class Backends {
      *
      * @throws DeviceException if the name is malformed or there is no such device here; the message says what there is
      */
-    public static Device open(String device) {
+    public static Device open(String device, OpenOptions options) {
         Matcher name = DEVICE.matcher(device);
         if (!name.matches()) {
             throw new DeviceException(
@@ -59,7 +59,12 @@ public final class Backends {
                     "there is no " + device + ": " + backend.name() + " has " + count
                             + (count == 1 ? " device" : " devices") + ", numbered from 0");
         }
-        return backend.open(index);
+        return backend.open(index, options);
+    }
+
+    /** Opens the device that a user named, in the usual way. */
+    public static Device open(String device) {
+        return open(device, OpenOptions.DEFAULT);
     }
 
     /** The name of the best device present. */

@@ -41,6 +41,13 @@ public interface Device extends AutoCloseable {
     /** Waits until the queue is empty. */
     void sync();
 
+    /**
+     * Bytes per second, in 10^9, that the device reads from so much of its memory: what decoding is measured against.
+     *
+     * @throws DeviceException if it does not measure this, or has not so much memory free
+     */
+    double readBandwidth(long bytes);
+
     /** True for ever after a sticky fault: the device can only be closed. */
     boolean lost();
 

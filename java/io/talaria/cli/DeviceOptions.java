@@ -3,6 +3,7 @@ package io.talaria.cli;
 import io.talaria.backend.Activations;
 import io.talaria.backend.Backends;
 import io.talaria.backend.Device;
+import io.talaria.backend.OpenOptions;
 import io.talaria.quant.TensorType;
 import java.util.Locale;
 import picocli.CommandLine.Option;
@@ -34,10 +35,13 @@ final class DeviceOptions {
             description = "Type of the KV cache: f16 or q8_0. Default: f16, and exact on the reference.")
     private String kv;
 
+    @Option(names = "--threads", paramLabel = "N", description = "Threads of the cpu device. Default: one per core.")
+    private int threads;
+
     /** What a command computes with. */
-    record Choice(String device, Activations activations, TensorType kvType) {
+    record Choice(String device, Activations activations, TensorType kvType, int threads) {
         Device open() {
-            return Backends.open(device);
+            return Backends.open(device, new OpenOptions(threads));
         }
     }
 
@@ -47,7 +51,10 @@ final class DeviceOptions {
         }
         String name = device == null ? Backends.best() : device;
         boolean reference = name.equals("reference") || name.startsWith("reference:");
-        return new Choice(name, activations(name, reference), kvType(reference));
+        if (threads < 0 || threads > 1024) {
+            throw new BadArgumentException("--threads " + threads + ": write 1 to 1024");
+        }
+        return new Choice(name, activations(name, reference), kvType(reference), threads);
     }
 
     private Activations activations(String name, boolean reference) {

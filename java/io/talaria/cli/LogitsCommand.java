@@ -83,8 +83,9 @@ final class LogitsCommand implements Callable<Integer> {
         int blocks = lists.stream()
                 .mapToInt(list -> DecoderOptions.blocksFor(list.length))
                 .sum();
-        DecoderOptions options =
-                new DecoderOptions(choice.activations(), choice.kvType(), blocks, perBatch * lists.size(), 1, true);
+        DecoderOptions options = DecoderOptions.of(
+                        choice.activations(), choice.kvType(), blocks, perBatch * lists.size())
+                .withLogits();
         Progress loading = new Progress("Loading");
         Progress computing = new Progress("Computing");
         int rows = lists.getFirst().length;

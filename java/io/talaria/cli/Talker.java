@@ -52,8 +52,8 @@ final class Talker implements AutoCloseable {
             Tokenizer tokenizer = model.tokenizer();
             device = choice.open();
             int context = Math.min(model.config().context(), DEFAULT_CONTEXT);
-            DecoderOptions options = new DecoderOptions(
-                    choice.activations(), choice.kvType(), DecoderOptions.blocksFor(context), CHUNK, 1, false);
+            DecoderOptions options =
+                    DecoderOptions.of(choice.activations(), choice.kvType(), DecoderOptions.blocksFor(context), CHUNK);
             Decoder decoder = Decoder.load(model, device, options, new Progress("Loading")::at);
             return new Talker(model, device, decoder, tokenizer);
         } catch (IOException | RuntimeException e) {

@@ -48,7 +48,7 @@ public final class Decoder implements AutoCloseable {
     private final Tensor h; // [rows][H], normed for router and experts
     private final Tensor q; // [rows][N * D]
     private final Tensor attended; // [rows][N * D]
-    private final Tensor routing; // [rows][2 * K], expert ids and weights
+    private final List<Tensor> routing; // per layer, or one for all, [rows][2 * K]: expert ids and weights
     private final Tensor slots; // [1][rows][K][H], one result per row and chosen expert
     private final Tensor top; // [rows][3k + 1]
     private final Optional<Tensor> logits; // [rows][V]
@@ -85,7 +85,10 @@ public final class Decoder implements AutoCloseable {
         h = floats("h", Shape.of(rows, config.hidden()));
         q = floats("q", Shape.of(rows, config.queryWidth()));
         attended = floats("attended", Shape.of(rows, config.queryWidth()));
-        routing = alloc("routing", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(rows, 2L * used));
+        routing = new ArrayList<>();
+        for (int i = 0; i < (options.keepRouting() ? config.layers() : 1); i++) {
+            routing.add(alloc("routing", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(rows, 2L * used)));
+        }
         slots = floats("slots", new Shape(1, rows, used, config.hidden()));
         top = alloc("top", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(rows, TopLogits.words(options.topK(), 0)));
         logits = options.keepLogits()
@@ -179,15 +182,16 @@ public final class Decoder implements AutoCloseable {
 
     /** The forward pass. */
     private Step compose(BatchShape shape) {
-        Step step = device.newStep(new StepOptions(options.activations(), shape));
+        Step step = device.newStep(new StepOptions(options.activations(), shape, options.batchInvariant()));
         step.embed(x, embedding);
         for (int i = 0; i < layers.size(); i++) {
             Layer layer = layers.get(i);
             step.attentionInput(q, x, layer.attention(), kv, i); // norm, q k v, RoPE, append to the KV cache
             step.attention(attended, q, kv, i); // causal, grouped-query
             step.attentionOutput(x, attended, layer.attention()); // x += Wo · attended
-            step.route(routing, h, x, layer.router()); // h = norm(x); top-k experts and weights per row
-            step.experts(slots, h, routing, layer.experts()); // w · down(silu(gate · h) ⊙ up · h)
+            Tensor chosen = routing.get(options.keepRouting() ? i : 0);
+            step.route(chosen, h, x, layer.router()); // h = norm(x); top-k experts and weights per row
+            step.experts(slots, h, chosen, layer.experts()); // w · down(silu(gate · h) ⊙ up · h)
             step.addSlots(x, slots); // x += slots, in slot order
         }
         if (shape.wanted() > 0) {
@@ -213,6 +217,23 @@ public final class Decoder implements AutoCloseable {
         Tensor all = logits.orElseThrow(() -> new IllegalStateException("this decoder keeps no logits"));
         return read(all, Math.multiplyExact(wanted, config.vocabulary() * Float.BYTES))
                 .asFloatBuffer();
+    }
+
+    /**
+     * Waits for the last batch and reads which experts a layer chose for its rows: {@code [rows][K]}, in order of their
+     * weights.
+     */
+    public int[][] experts(int layer, int rows) {
+        if (!options.keepRouting()) {
+            throw new IllegalStateException("this decoder keeps no routing");
+        }
+        int used = config.expertsUsed();
+        ByteBuffer bytes = read(routing.get(layer), Math.multiplyExact(rows, 2 * used * Integer.BYTES));
+        int[][] chosen = new int[rows][used];
+        for (int row = 0; row < rows; row++) {
+            bytes.asIntBuffer().get(row * 2 * used, chosen[row]);
+        }
+        return chosen;
     }
 
     /** The first bytes of a tensor, in the one buffer that all reads share. */

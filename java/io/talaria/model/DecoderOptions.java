@@ -12,9 +12,38 @@ import io.talaria.quant.TensorType;
  * @param maxRows rows of the largest batch
  * @param topK tokens per wanted row that {@link Decoder#top} returns
  * @param keepLogits whether every logit of the wanted rows can be read
+ * @param keepRouting whether the choice of experts can be read, layer by layer
+ * @param batchInvariant whether a row's results may not depend, to the bit, on the other rows of its batch
  */
 public record DecoderOptions(
-        Activations activations, TensorType kvType, int kvBlocks, int maxRows, int topK, boolean keepLogits) {
+        Activations activations,
+        TensorType kvType,
+        int kvBlocks,
+        int maxRows,
+        int topK,
+        boolean keepLogits,
+        boolean keepRouting,
+        boolean batchInvariant) {
+
+    /** For the single most likely token of each wanted row. */
+    public static DecoderOptions of(Activations activations, TensorType kvType, int kvBlocks, int maxRows) {
+        return new DecoderOptions(activations, kvType, kvBlocks, maxRows, 1, false, false, false);
+    }
+
+    /** The same, with all logits of the wanted rows to be read. */
+    public DecoderOptions withLogits() {
+        return new DecoderOptions(activations, kvType, kvBlocks, maxRows, topK, true, keepRouting, batchInvariant);
+    }
+
+    /** The same, with the choice of experts to be read. */
+    public DecoderOptions withRouting() {
+        return new DecoderOptions(activations, kvType, kvBlocks, maxRows, topK, keepLogits, true, batchInvariant);
+    }
+
+    /** The same, with results that do not depend on what else is in a batch. */
+    public DecoderOptions withBatchInvariance() {
+        return new DecoderOptions(activations, kvType, kvBlocks, maxRows, topK, keepLogits, keepRouting, true);
+    }
 
     /** Positions per block of the KV cache. */
     public static final int POSITIONS_PER_BLOCK = 32;

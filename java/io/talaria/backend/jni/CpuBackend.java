@@ -3,6 +3,7 @@ package io.talaria.backend.jni;
 import io.talaria.backend.Backend;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.OpenOptions;
 import java.util.List;
 import java.util.Optional;
 
@@ -26,7 +27,7 @@ public final class CpuBackend implements Backend {
     }
 
     @Override
-    public Device open(int index) {
-        return BACKEND.open(index);
+    public Device open(int index, OpenOptions options) {
+        return BACKEND.open(index, options, 0);
     }
 }

@@ -3,6 +3,7 @@ package io.talaria.backend.jni;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.OpenOptions;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -15,7 +16,7 @@ import java.util.Optional;
 final class NativeBackend {
     private static final int INFO_BYTES = 152;
     private static final int INFO_NAME = 24;
-    private static final int OPTIONS_BYTES = 8;
+    private static final int OPTIONS_BYTES = 16;
 
     private final String name;
     private final NativeStatus status = new NativeStatus();
@@ -78,18 +79,14 @@ final class NativeBackend {
                 info.getInt(4));
     }
 
-    Device open(int index) {
-        return open(index, 0);
-    }
-
     /** Opens a device whose waits for another's signal end after so many milliseconds; 0 for the usual limit. */
-    synchronized Device open(int index, int waitLimit) {
+    synchronized Device open(int index, OpenOptions opening, int waitLimit) {
         Optional<String> reason = unavailable();
         if (reason.isPresent()) {
             throw new DeviceException(DeviceException.Kind.UNSUPPORTED, reason.get());
         }
         ByteBuffer options = ByteBuffer.allocateDirect(OPTIONS_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        options.putInt(0, OPTIONS_BYTES).putInt(4, waitLimit);
+        options.putInt(0, OPTIONS_BYTES).putInt(4, waitLimit).putInt(8, opening.threads());
         long device =
                 status.checkHandle(Native.talaria_device_open(handle, index, options, OPTIONS_BYTES, status.buffer()));
         return new NativeDevice(info(index), device);

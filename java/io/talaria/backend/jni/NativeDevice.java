@@ -37,7 +37,7 @@ final class NativeDevice implements Device {
     private static final int DESC_BYTES = 112;
     private static final int DESC_LABEL = 48;
     private static final int LABEL_BYTES = 63;
-    private static final int STEP_OPTIONS_BYTES = 40;
+    private static final int STEP_OPTIONS_BYTES = 48;
     private static final int STAGING_BYTES = 8 << 20;
 
     private final DeviceInfo info;
@@ -173,6 +173,7 @@ final class NativeDevice implements Device {
                 .putInt(shape.adjustments())
                 .putInt(shape.maskWords())
                 .putInt(0);
+        bytes.putInt(options.batchInvariant() ? 1 : 0).putInt(0);
         long step = checkHandle(Native.talaria_step_new(open(), bytes.clear(), STEP_OPTIONS_BYTES, status.buffer()));
         steps.add(step);
         return new NativeStep(this, step, options);
@@ -205,6 +206,13 @@ final class NativeDevice implements Device {
     @Override
     public synchronized void sync() {
         check(Native.talaria_sync(open(), status.buffer()));
+    }
+
+    @Override
+    public synchronized double readBandwidth(long bytes) {
+        double result = Native.talaria_read_bandwidth(open(), bytes, status.buffer());
+        check(result > 0 ? Native.TALARIA_OK : status.code());
+        return result;
     }
 
     @Override

@@ -4,6 +4,7 @@ import io.talaria.backend.Backend;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.OpenOptions;
 import java.util.List;
 import java.util.Optional;
 
@@ -25,7 +26,7 @@ public final class ReferenceBackend implements Backend {
     }
 
     @Override
-    public Device open(int index) {
+    public Device open(int index, OpenOptions options) {
         if (index != 0) {
             throw new DeviceException(DeviceException.Kind.UNSUPPORTED, "there is one reference device");
         }

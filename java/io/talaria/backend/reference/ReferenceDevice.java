@@ -135,6 +135,12 @@ final class ReferenceDevice implements Device {
     }
 
     @Override
+    public double readBandwidth(long bytes) {
+        throw new DeviceException(
+                DeviceException.Kind.UNSUPPORTED, "the reference is for checking; its speed is not measured");
+    }
+
+    @Override
     public boolean lost() {
         return false;
     }

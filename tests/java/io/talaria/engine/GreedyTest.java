@@ -31,13 +31,8 @@ class GreedyTest {
 
     private static void withGreedy(String device, int kvBlocks, int chunk, Body body) throws IOException {
         boolean exact = device.equals("reference");
-        DecoderOptions options = new DecoderOptions(
-                exact ? Activations.EXACT : Activations.HALF,
-                exact ? TensorType.F32 : TensorType.F16,
-                kvBlocks,
-                chunk,
-                1,
-                false);
+        DecoderOptions options = DecoderOptions.of(
+                exact ? Activations.EXACT : Activations.HALF, exact ? TensorType.F32 : TensorType.F16, kvBlocks, chunk);
         try (Model model = Model.open(TestData.golden(FILE));
                 Device opened = Backends.open(device);
                 Decoder decoder = Decoder.load(model, opened, options, LoadProgress.NONE)) {

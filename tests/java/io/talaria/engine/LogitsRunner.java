@@ -70,8 +70,8 @@ final class LogitsRunner {
         int blocks = lists.stream()
                 .mapToInt(list -> DecoderOptions.blocksFor(list.length))
                 .sum();
-        DecoderOptions options =
-                new DecoderOptions(setting.activations(), setting.kv(), blocks, chunk * lists.size(), 1, true);
+        DecoderOptions options = DecoderOptions.of(setting.activations(), setting.kv(), blocks, chunk * lists.size())
+                .withLogits();
         List<float[]> rows = new ArrayList<>();
         try (Model model = Model.open(TestData.golden(prompt.file()));
                 Device device = Backends.open(setting.device());

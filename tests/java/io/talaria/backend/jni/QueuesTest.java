@@ -11,6 +11,7 @@ import io.talaria.backend.BatchShape;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.Event;
+import io.talaria.backend.OpenOptions;
 import io.talaria.backend.Shape;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
@@ -54,8 +55,8 @@ class QueuesTest {
     @Test
     void rowsTravelThroughHostMemoryInOrder() {
         CpuBackend cpu = new CpuBackend();
-        try (Device home = cpu.open(0);
-                Device helper = cpu.open(0);
+        try (Device home = cpu.open(0, OpenOptions.DEFAULT);
+                Device helper = cpu.open(0, OpenOptions.DEFAULT);
                 Event there = new NativeEvent();
                 Event back = new NativeEvent()) {
             Tensor sent = floats(home, Tensor.Kind.ACTIVATION, 4);
@@ -90,9 +91,9 @@ class QueuesTest {
     @Test
     void aSignalThatNeverComesLosesTheDeviceAndOnlyIt() {
         CpuBackend cpu = new CpuBackend();
-        Device device = new NativeBackend("cpu").open(0, 50);
+        Device device = new NativeBackend("cpu").open(0, OpenOptions.DEFAULT, 50);
         try (device;
-                Device other = cpu.open(0);
+                Device other = cpu.open(0, OpenOptions.DEFAULT);
                 Event never = new NativeEvent()) {
             Step step = device.newStep(OPTIONS);
             step.await(never);
@@ -113,7 +114,7 @@ class QueuesTest {
     void closingADeviceThatWaitsTakesNoTime() {
         long begin = System.nanoTime();
         try (Event never = new NativeEvent();
-                Device device = new CpuBackend().open(0)) {
+                Device device = new CpuBackend().open(0, OpenOptions.DEFAULT)) {
             Step step = device.newStep(OPTIONS);
             step.await(never);
             step.end();
@@ -125,7 +126,7 @@ class QueuesTest {
     /** A tensor and a step that are freed while the queue works on them stay until it is done. */
     @Test
     void freeingWhatIsInUseIsSafe() {
-        try (Device device = new CpuBackend().open(0)) {
+        try (Device device = new CpuBackend().open(0, OpenOptions.DEFAULT)) {
             for (int round = 0; round < 100; round++) {
                 Tensor a = floats(device, Tensor.Kind.ACTIVATION, 4);
                 Tensor b = floats(device, Tensor.Kind.ACTIVATION, 4);

@@ -1,0 +1,178 @@
+package io.talaria.bench;
+
+import io.talaria.backend.Batch;
+import io.talaria.backend.BatchShape;
+import io.talaria.model.Decoder;
+import io.talaria.model.DecoderOptions;
+import io.talaria.model.ModelConfig;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** Measures how fast a loaded model reads prompts and writes text, on random tokens. */
+public final class Bench {
+    /** Below this share of the largest entropy, experts are used so unevenly that speeds mean nothing. */
+    private static final double LEAST_EVENNESS = 0.9;
+
+    private final Decoder decoder;
+    private final SplittableRandom random = new SplittableRandom(42);
+    private final long[] uses;
+
+    /**
+     * One measurement: tokens per second of each repetition.
+     *
+     * @param test {@code pp512} for reading 512 tokens, {@code tg128} for writing 128, {@code @ d4096} behind so many
+     * @param rates tokens per second, one per repetition
+     * @param bytesPerToken bytes that the device reads per token: weights and KV cache
+     */
+    public record Result(String test, List<Double> rates, double bytesPerToken) {
+        public double median() {
+            List<Double> sorted = rates.stream().sorted().toList();
+            int middle = sorted.size() / 2;
+            return sorted.size() % 2 == 1 ? sorted.get(middle) : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
+        }
+
+        /** Sample standard deviation; 0 for a single repetition. */
+        public double deviation() {
+            double mean =
+                    rates.stream().mapToDouble(Double::doubleValue).average().orElseThrow();
+            double squares = rates.stream()
+                    .mapToDouble(rate -> (rate - mean) * (rate - mean))
+                    .sum();
+            return rates.size() < 2 ? 0 : Math.sqrt(squares / (rates.size() - 1));
+        }
+
+        /** Bytes that were read per second, in 10^9. */
+        public double gigabytesPerSecond() {
+            return median() * bytesPerToken / 1e9;
+        }
+    }
+
+    /** The numbers broke down, or the experts are used unevenly: what was measured means nothing. */
+    public static final class MeaninglessException extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        MeaninglessException(String message) {
+            super(message);
+        }
+    }
+
+    /** @param decoder keeps its routing, and has blocks for all tokens of the longest test */
+    public Bench(Decoder decoder) {
+        this.decoder = decoder;
+        this.uses = new long[decoder.config().experts()];
+    }
+
+    /**
+     * Reads {@code tokens} random tokens behind {@code depth} others, in batches of the decoder's rows.
+     *
+     * @param weightBytes bytes of all weights, which every batch of some size reads once
+     */
+    public Result prompt(int tokens, int depth, int repetitions, long weightBytes) {
+        List<Double> rates = new ArrayList<>();
+        for (int i = 0; i <= repetitions; i++) {
+            read(0, depth);
+            long begin = System.nanoTime();
+            read(depth, tokens);
+            double seconds = (System.nanoTime() - begin) / 1e9;
+            if (i > 0) { // the first run warms up
+                rates.add(tokens / seconds);
+            }
+        }
+        double batches = Math.ceil((double) tokens / decoder.options().maxRows());
+        double bytes = weightBytes * batches / tokens;
+        return new Result("pp" + tokens + at(depth), rates, bytes + kvBytes(depth + tokens / 2));
+    }
+
+    /**
+     * Writes {@code tokens} tokens behind {@code depth} others, one by one, each picked at random.
+     *
+     * @param bytesPerToken weight bytes that one token reads
+     */
+    public Result text(int tokens, int depth, int repetitions, long bytesPerToken) {
+        List<Double> rates = new ArrayList<>();
+        for (int i = 0; i <= repetitions; i++) {
+            read(0, Math.max(1, depth));
+            long begin = System.nanoTime();
+            for (int t = 0; t < tokens; t++) {
+                step(Math.max(1, depth) + t, 1, 1);
+            }
+            double seconds = (System.nanoTime() - begin) / 1e9;
+            count(1);
+            if (i > 0) {
+                rates.add(tokens / seconds);
+            }
+        }
+        return new Result("tg" + tokens + at(depth), rates, bytesPerToken + kvBytes(depth + tokens / 2));
+    }
+
+    private static String at(int depth) {
+        return depth == 0 ? "" : " @ d" + depth;
+    }
+
+    private double kvBytes(int positions) {
+        ModelConfig config = decoder.config();
+        long perPosition = 2 * decoder.options().kvType().bytes(config.kvWidth());
+        return (double) positions * config.layers() * perPosition;
+    }
+
+    /** Reads random tokens at the positions from {@code begin} on; waits for the last. */
+    private void read(int begin, int tokens) {
+        int rows = decoder.options().maxRows();
+        for (int at = 0; at < tokens; at += rows) {
+            int count = Math.min(rows, tokens - at);
+            step(begin + at, count, rows);
+            count(count);
+        }
+    }
+
+    private void step(int position, int rows, int capacity) {
+        int blocks = decoder.options().kvBlocks();
+        Batch batch = new Batch(new BatchShape(capacity, 1, 1, blocks, 0, 0, 0));
+        for (int block = 0; block < DecoderOptions.blocksFor(position + rows); block++) {
+            batch.setBlock(0, block, block);
+        }
+        int row = 0;
+        for (int i = 0; i < rows; i++) {
+            row = batch.addRow(random.nextInt(decoder.config().vocabulary()), position + i, 0);
+        }
+        batch.addWanted(row);
+        decoder.run(batch);
+        if (Float.isNaN(decoder.top(1).logSumExp(0))) {
+            throw new MeaninglessException("the model's numbers broke down (NaN logits): nothing was measured");
+        }
+    }
+
+    private void count(int rows) {
+        for (int layer = 0; layer < decoder.config().layers(); layer++) {
+            for (int[] chosen : decoder.experts(layer, rows)) {
+                for (int expert : chosen) {
+                    uses[expert]++;
+                }
+            }
+        }
+    }
+
+    /**
+     * The share of uses that each expert had so far, all layers together.
+     *
+     * @throws MeaninglessException if their entropy is below 0.9 of the largest possible
+     */
+    public double[] expertShares() {
+        double total = 0;
+        for (long use : uses) {
+            total += use;
+        }
+        double[] shares = new double[uses.length];
+        double entropy = 0;
+        for (int i = 0; i < shares.length; i++) {
+            shares[i] = uses[i] / total;
+            entropy -= shares[i] == 0 ? 0 : shares[i] * Math.log(shares[i]);
+        }
+        if (entropy < LEAST_EVENNESS * Math.log(shares.length)) {
+            throw new MeaninglessException("the experts are used unevenly (entropy " + "%.2f".formatted(entropy)
+                    + " of " + "%.2f".formatted(Math.log(shares.length)) + "): speeds would mean nothing");
+        }
+        return shares;
+    }
+}
