@@ -19,6 +19,15 @@ namespace {
 
 inline __m256i load(const uint8_t* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
 
+// With one row of activations the memory takes the time, and the processor's own prefetching ends with each 4 KiB page. 2
+// KiB ahead gave 10 to 20 % on a Zen 4 server; several rows share what is in the cache already.
+template <int R>
+inline void fetch_ahead(const uint8_t* block, int64_t bytes) {
+  constexpr int64_t ahead = 2048;
+  if (R > 1) return;
+  for (int64_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(block + ahead + at), _MM_HINT_T0);
+}
+
 inline __m256i broadcast4(const int8_t* at) {
   int32_t four;
   std::memcpy(&four, at, 4);
@@ -69,6 +78,7 @@ template <int R>
 void q8_0(const uint8_t* panel, const Int8Rows& x, int64_t first, float* y, int64_t stride) {
   Rows<R> rows(x, first);
   for (int64_t block = 0; block < x.columns / 32; block++, panel += 8 * sizeof(talaria_block_q8_0)) {
+    fetch_ahead<R>(panel, 8 * sizeof(talaria_block_q8_0));
     __m256i dots[R];
     for (int r = 0; r < R; r++) dots[r] = _mm256_setzero_si256();
     for (int c = 0; c < 8; c++) {
@@ -89,6 +99,7 @@ template <int R>
 void q4_0(const uint8_t* panel, const Int8Rows& x, int64_t first, float* y, int64_t stride) {
   Rows<R> rows(x, first);
   for (int64_t block = 0; block < x.columns / 32; block++, panel += 8 * sizeof(talaria_block_q4_0)) {
+    fetch_ahead<R>(panel, 8 * sizeof(talaria_block_q4_0));
     __m256i dots[R];
     for (int r = 0; r < R; r++) dots[r] = _mm256_setzero_si256();
     for (int c = 0; c < 4; c++) {
@@ -133,6 +144,7 @@ void q4_k_or_q5_k(const uint8_t* panel, const Int8Rows& x, int64_t first, float*
   constexpr int64_t high_at = 128, nibbles_at = fifth_bit ? 384 : 128;
   Rows<R> rows(x, first);
   for (int64_t super = 0; super < x.columns / 256; super++, panel += block_bytes) {
+    fetch_ahead<R>(panel, block_bytes);
     __m256 d = halves(panel), dmin = halves(panel + 16);
     GroupScales scales(panel + 32);
     for (int pair = 0; pair < 4; pair++) {
@@ -183,6 +195,7 @@ void q6_k(const uint8_t* panel, const Int8Rows& x, int64_t first, float* y, int6
   constexpr int64_t high_at = 8 * 128, scales_at = high_at + 8 * 64, d_at = scales_at + 8 * 16;
   Rows<R> rows(x, first);
   for (int64_t super = 0; super < x.columns / 256; super++, panel += 8 * sizeof(talaria_block_q6_k)) {
+    fetch_ahead<R>(panel, 8 * sizeof(talaria_block_q6_k));
     __m256 d = halves(panel + d_at);
     for (int g = 0; g < 8; g++) {  // 32 columns with two scales; 4 such groups share their vectors of bits
       const uint8_t* low_bytes = panel + 32 * (16 * (g / 4) + 8 * (g % 2));

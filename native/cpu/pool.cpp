@@ -24,10 +24,17 @@ inline void pause() {
 }  // namespace
 
 Pool::Pool(int32_t threads) {
-  for (int32_t i = 1; i < threads; i++) workers_.emplace_back([this, i] { work(i); });
+  try {
+    for (int32_t i = 1; i < threads; i++) workers_.emplace_back([this, i] { work(i); });
+  } catch (...) {
+    stop();  // those that did start
+    throw;
+  }
 }
 
-Pool::~Pool() {
+Pool::~Pool() { stop(); }
+
+void Pool::stop() {
   {
     std::lock_guard<std::mutex> lock(sleep_mutex_);
     stop_ = true;
@@ -54,7 +61,8 @@ void Pool::run_erased(int64_t tasks, void* context, Function function) {
     wake_.notify_all();
   }
   take_tasks(0);
-  while (busy_ > 0) pause();
+  // A worker that lost its core to somebody else will not get it back by our spinning.
+  for (int i = 0; busy_ > 0; i++) i < spins ? pause() : std::this_thread::yield();
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 

@@ -35,6 +35,7 @@ class Pool {
   using Function = void (*)(void* context, int64_t task, int32_t thread);
   void run_erased(int64_t tasks, void* context, Function function);
   void work(int32_t thread);
+  void stop();
   void take_tasks(int32_t thread);
   bool wait_for(uint32_t seen);
 

@@ -52,6 +52,22 @@ void check_blocks(const BatchLimits& limits, const int32_t* words, const Layout&
   }
 }
 
+// No two rows may write the same place of the KV cache: which of them came last would be chance.
+void check_writes(const BatchLimits& limits, const int32_t* words, const Layout& at, int32_t rows) {
+  std::vector<int64_t> places(static_cast<size_t>(rows));
+  for (int32_t row = 0; row < rows; row++) {
+    int64_t position = words[at.position + row], column = position / limits.kv_positions;
+    int64_t block = words[at.block + int64_t{words[at.table + row]} * limits.shape.blocks + column];
+    places[row] = block * limits.kv_positions + position % limits.kv_positions;
+  }
+  std::sort(places.begin(), places.end());
+  auto twice = std::adjacent_find(places.begin(), places.end());
+  if (twice != places.end()) {
+    fail(TALARIA_INVALID, "batch: two rows write position %lld of KV block %lld", static_cast<long long>(*twice % limits.kv_positions),
+         static_cast<long long>(*twice / limits.kv_positions));
+  }
+}
+
 }  // namespace
 
 void check_batch_shape(const talaria_batch_shape& shape) {
@@ -92,6 +108,7 @@ void check_batch(const BatchLimits& limits, const int32_t* words, int64_t count)
     require(table >= 0 && table < shape.tables, "block table of row", row, table);
     if (limits.kv_blocks > 0) check_blocks(limits, words, at, row);
   }
+  if (limits.writes_kv) check_writes(limits, words, at, rows);
   for (int32_t i = 0; i < wanted; i++) {
     int32_t row = words[at.wanted_row + i];
     require(row >= 0 && row < rows && (i == 0 || row > words[at.wanted_row + i - 1]), "wanted row", i, row);

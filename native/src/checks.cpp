@@ -111,6 +111,7 @@ void check(Checker& c, const talaria_embed_args& a) {
 
 void check(Checker& c, const talaria_attention_input_args& a) {
   int64_t width = c.kv(a.keys, a.values, a.layer, a.head_dim);
+  c.limits.writes_kv = true;
   const auto& x = c.activation(a.x, "x", TALARIA_F32, any);
   const auto& q = c.activation(a.q, "q", TALARIA_F32, any);
   int64_t hidden = x.shape[3];

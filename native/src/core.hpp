@@ -100,6 +100,7 @@ struct BatchLimits {
   int64_t output_vocabulary = INT64_MAX;  // targets and adjusted tokens are below this
   int64_t kv_blocks = 0;               // block ids are below this; 0: the step has no attention
   int64_t kv_positions = 0;            // positions per block
+  bool writes_kv = false;
 };
 
 struct Step {

@@ -51,6 +51,7 @@ uint64_t open_device(uint64_t backend, int32_t index, const uint8_t* options, in
   auto read = read_struct<talaria_device_options>(options, bytes, "device_options");
   if (read.wait_limit_ms < 0) fail(TALARIA_INVALID, "device_options: wait_limit_ms is %d", read.wait_limit_ms);
   if (read.threads < 0 || read.threads > 1024) fail(TALARIA_INVALID, "device_options: threads is %d, must be 0 to 1024", read.threads);
+  if (read.reserved != 0) fail(TALARIA_INVALID, "device_options: reserved is %d, must be 0", read.reserved);
   if (read.wait_limit_ms == 0) read.wait_limit_ms = 30000;
   talaria_status report{};
   require_ok(device->table().device_open(index, &read, &device->object, &report), report);

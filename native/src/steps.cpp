@@ -26,6 +26,7 @@ uint64_t new_step(uint64_t device, const uint8_t* source, int64_t bytes) {
   if (options.batch_invariant != 0 && options.batch_invariant != 1) {
     fail(TALARIA_INVALID, "step_options: batch_invariant is %d, must be 0 or 1", options.batch_invariant);
   }
+  if (options.reserved != 0) fail(TALARIA_INVALID, "step_options: reserved is %d, must be 0", options.reserved);
   auto step = std::make_shared<Step>();
   static_assert(sizeof options.batch == sizeof step->limits.shape, "a batch shape is eight 32-bit numbers");
   memcpy(&step->limits.shape, options.batch, sizeof options.batch);

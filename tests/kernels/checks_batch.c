@@ -13,12 +13,12 @@ static void fill(int32_t* words) {
   memset(words, 0x7f, WORDS * 4);  // what no row uses may hold anything
   const int32_t head[] = {3, 2, 1, 0};
   memcpy(words, head, sizeof head);
-  for (int row = 0; row < 3; row++) words[TOKEN + row] = VOCABULARY - 1, words[POSITION + row] = 9, words[TABLE_OF + row] = TABLES - 1;
+  for (int row = 0; row < 3; row++) words[TOKEN + row] = VOCABULARY - 1, words[POSITION + row] = 8 + row, words[TABLE_OF + row] = TABLES - 1;
   words[WANTED_ROW] = 0, words[WANTED_ROW + 1] = 2;
   for (int i = 0; i < 2 * TARGETS; i++) words[TARGET + i] = i % 2 == 0 ? -1 : VOCABULARY - 1;
   words[ADJUST_BEGIN] = 0, words[ADJUST_BEGIN + 1] = 1, words[ADJUST_BEGIN + 2] = ADJUSTMENTS;
   for (int i = 0; i < ADJUSTMENTS; i++) words[ADJUST_TOKEN + i] = i;
-  words[BLOCK + COLUMNS] = 0, words[BLOCK + COLUMNS + 1] = BLOCKS - 1;  // positions 0 .. 9 of the second table
+  words[BLOCK + COLUMNS] = 0, words[BLOCK + COLUMNS + 1] = BLOCKS - 1;  // positions 0 .. 15 of the second table
 }
 
 void check_batches(void) {
@@ -29,7 +29,7 @@ void check_batches(void) {
     {0, 3, true}, {0, 0, false}, {0, -1, false}, {0, ROWS + 1, false}, {1, 0, true}, {1, -1, false}, {1, ROWS + 1, false},
     {2, 0, true}, {2, 2, false}, {2, -1, false}, {3, 1, false},
     {TOKEN, 0, true}, {TOKEN + 2, VOCABULARY, false}, {TOKEN + 2, -1, false}, {TOKEN + 3, -1, true},
-    {POSITION, 0, true}, {POSITION, 15, true}, {POSITION, 16, false}, {POSITION + 2, -1, false}, {POSITION + 2, COLUMNS * POSITIONS, false},
+    {POSITION, 0, true}, {POSITION, 15, true}, {POSITION, 16, false}, {POSITION, 9, false}, {POSITION + 2, -1, false}, {POSITION + 2, COLUMNS * POSITIONS, false},
     {POSITION + 2, INT32_MAX, false}, {POSITION + 3, -1, true},
     {TABLE_OF, 0, false}, {TABLE_OF, TABLES, false}, {TABLE_OF, -1, false}, {TABLE_OF + 3, -1, true},
     {WANTED_ROW, 1, true}, {WANTED_ROW, 2, false}, {WANTED_ROW, -1, false}, {WANTED_ROW + 1, 3, false}, {WANTED_ROW + 2, 9, true},
@@ -65,7 +65,8 @@ void check_full(void) {
   for (int index = 0; index < 8; index++) {
     uint64_t step = step_of(&index, 1, shape);
     int32_t words[WORDS] = {ROWS, ROWS};
-    for (int i = 0; i < ROWS; i++) words[POSITION + i] = COLUMNS * POSITIONS - 1, words[WANTED_ROW + i] = i;
+    for (int i = 0; i < ROWS; i++) words[POSITION + i] = COLUMNS * POSITIONS - 1 - i, words[WANTED_ROW + i] = i;
+    for (int i = 0; i < COLUMNS; i++) words[BLOCK + i] = i;
     expect(talaria_run(device, step, (const uint8_t*)words, sizeof words, &status), true, "full batch, op", index + 1, 0);
     expect(talaria_sync(device, &status), true, "full batch, op", index + 1, 1);
   }

@@ -28,11 +28,12 @@ static layout layout_of(const talaria_batch_shape* s) {
 int64_t words_of(const talaria_batch_shape* shape) { return layout_of(shape).end; }
 
 static void fill_rows(dice* d, const talaria_batch_shape* s, const layout* at, int32_t* words) {
-  int64_t positions = (s->blocks < KV_BLOCKS ? s->blocks : KV_BLOCKS) * KV_POSITIONS;
+  int64_t columns = s->blocks < KV_BLOCKS ? s->blocks : KV_BLOCKS;
   words[0] = (int32_t)(1 + roll(d, s->rows));
   for (int32_t row = 0; row < words[0]; row++) {
     words[at->token + row] = (int32_t)roll(d, VOCABULARY);
-    words[at->position + row] = (int32_t)roll(d, positions);
+    // Another place within the block for each row, as no two may write the same one.
+    words[at->position + row] = (int32_t)(KV_POSITIONS * roll(d, columns) + row % KV_POSITIONS);
     words[at->table + row] = (int32_t)roll(d, s->tables);
   }
   for (int64_t i = at->block; i < at->mask; i++) words[i] = (int32_t)roll(d, KV_BLOCKS);

@@ -186,8 +186,10 @@ static void begin_step(dice* d, int device, int at) {
   int64_t bytes = sizeof options;
   if (one_in(d, 4)) {
     int32_t* numbers = (int32_t*)&fresh.shape;
-    switch (roll(d, 5)) {
+    switch (roll(d, 7)) {
       case 0: options.activations = hostile32(d); break;
+      case 4: options.batch_invariant = hostile32(d); break;
+      case 5: options.reserved = hostile32(d); break;
       case 1: bytes = hostile_bytes(d, bytes); break;
       case 2: owner = any_handle(d, device); break;
       case 3: options.size = (uint32_t)hostile32(d); break;

@@ -36,12 +36,13 @@ static void spoil_device_open(dice* d) {
   uint64_t backend = the.backend;
   int32_t index = 0;
   int64_t bytes = sizeof options;
-  switch (roll(d, 6)) {
+  switch (roll(d, 7)) {
     case 0: backend = any_handle(d, 0); break;
     case 1: index = hostile32(d); break;
     case 2: options.size = (uint32_t)hostile32(d); break;
     case 3: options.wait_limit_ms = -(int32_t)roll(d, 1000) - 1; break;
     case 4: options.threads = one_in(d, 2) ? -1 - (int32_t)roll(d, 1000) : 1025 + (int32_t)roll(d, 1000); break;
+    case 5: options.reserved = 1 + (int32_t)roll(d, 1000); break;
     default: bytes = hostile_bytes(d, bytes);
   }
   uint64_t handle = open_device(d, backend, index, options, bytes);
@@ -88,6 +89,15 @@ void act_on_devices(dice* d) {
         if (handle == atomic_load(&the.device[i])) handle = 0;  // that is for `reopen`
       }
       close_device(d, handle);
+      break;
+    }
+    case 3: {  // few, since a good one reads a mebibyte some times
+      static const int64_t wrong[] = {0, -1, INT64_MIN, INT64_MAX, (1ll << 40) + 1};
+      if (!one_in(d, 3)) break;
+      uint64_t device = one_in(d, 4) ? any_handle(d, 0) : atomic_load(&the.device[roll(d, DEVICES)]);
+      talaria_status status, *asked = ask(d, &status);
+      double read = talaria_read_bandwidth(device, one_in(d, 2) ? 1 + roll(d, 1 << 20) : wrong[roll(d, 5)], asked);
+      settle_handle(d, CALL_READ_BANDWIDTH, read > 0, asked);
       break;
     }
     default: {

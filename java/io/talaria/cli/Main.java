@@ -27,7 +27,8 @@ import picocli.CommandLine.Command;
             LogitsCommand.class,
             DevicesCommand.class,
             DoctorCommand.class,
-            SynthesizeCommand.class
+            SynthesizeCommand.class,
+            BenchCommand.class
         },
         footer = {
             "",

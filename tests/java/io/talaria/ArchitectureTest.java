@@ -53,7 +53,7 @@ class ArchitectureTest {
                 .whereLayer("devices")
                 .mayNotBeAccessedByAnyLayer()
                 .whereLayer("backend")
-                .mayOnlyBeAccessedByLayers("cli", "engine", "model", "devices")
+                .mayOnlyBeAccessedByLayers("cli", "bench", "engine", "model", "devices")
                 .whereLayer("tokenizer")
                 .mayOnlyBeAccessedByLayers("cli", "engine", "model", "chat")
                 .whereLayer("gguf")

@@ -227,6 +227,13 @@ class CommandLineTest {
                 mistake(2, "heads must be a multiple", "synthesize", "OUT", "--shape", "256,1,3,2,64,256,8,2,512,64"),
                 mistake(2, "Q4_K blocks of 256", "synthesize", "OUT", "--shape", "128,1,2,2,64,256,8,2,512,64"),
                 mistake(2, "layers must be", "synthesize", "OUT", "--shape", "nano", "--layers", "0"),
+                mistake(2, "either a MODEL or --synthetic", "bench"),
+                mistake(2, "SHAPE:FORMAT", "bench", "--synthetic", "nano"),
+                mistake(2, "nothing to measure", "bench", nano, "-p", "0", "-n", "0"),
+                mistake(2, "-r 0", "bench", nano, "-r", "0"),
+                mistake(2, "40000 positions", "bench", nano, "-p", "0", "-n", "1", "-d", "39999"),
+                mistake(4, "its speed is not measured", "bench", nano, "--device", "reference"),
+                mistake(2, "--threads -1", "bench", nano, "--threads", "-1"),
                 mistake(2, "no-such", "no-such-command"),
                 mistake(2, "--no-such", "info", nano, "--no-such"),
                 mistake(2, "", new String[0]));
@@ -264,6 +271,25 @@ class CommandLineTest {
     }
 
     @Test
+    void benchPrintsSpeedBesideTheBandwidth() {
+        JsonNode json = done("bench", "--synthetic", "nano:Q8_0", "-p", "40", "-n", "9", "-d", "5", "-r", "3", "--json")
+                .json();
+        assertEquals("cpu:0", json.get("device").asString());
+        double bandwidth = json.get("read_bandwidth_gb_s").asDouble();
+        assertTrue(bandwidth > 0.1);
+        assertEquals("pp40 @ d5", json.get("tests").get(0).get("test").asString());
+        assertEquals("tg9 @ d5", json.get("tests").get(1).get("test").asString());
+        for (JsonNode test : json.get("tests")) {
+            assertTrue(test.get("tokens_per_second").asDouble() > 0);
+            double share = test.get("gb_s").asDouble() / bandwidth;
+            assertEquals(share, test.get("bandwidth_fraction").asDouble(), 1e-9);
+        }
+        String csv = done("bench", "--synthetic", "nano:F16", "-p", "0", "-n", "3", "-r", "1", "--csv")
+                .out();
+        assertTrue(csv.startsWith("test,tokens_per_second,stddev,gb_s,bandwidth_fraction\ntg3,"), csv);
+    }
+
+    @Test
     void aModelCannotControlTheTerminal() {
         assertEquals("a\n\tb\ufffd[31m\ufffd\ufffdc", TerminalText.safe("a\n\tb\u001b[31m\r\u0000c"));
         assertEquals("Grüße 🚀", TerminalText.safe("Grüße 🚀"));
@@ -273,7 +299,8 @@ class CommandLineTest {
     void everyCommandHasHelp() {
         String overview = done("--help").out();
         for (String command :
-                new String[] {"chat", "run", "info", "tokenize", "logits", "devices", "doctor", "synthesize"}) {
+                new String[] {"chat", "run", "info", "tokenize", "logits", "devices", "doctor", "synthesize", "bench"
+                }) {
             assertTrue(overview.contains(command));
             assertTrue(done(command, "--help").out().contains("Usage: talaria " + command));
         }

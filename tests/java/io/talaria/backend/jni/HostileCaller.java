@@ -211,6 +211,14 @@ final class HostileCaller {
                     reopen(device);
                 }
             }
+            case 5 -> {
+                // Few, since a good one reads a mebibyte some times.
+                if (oneIn(3)) {
+                    long bytes = oneIn(2) ? random.nextInt(1, 1 << 20) : -random.nextLong(1L << 62);
+                    double read = Native.talaria_read_bandwidth(deviceOf(device), bytes, ask());
+                    handle(NativeCall.READ_BANDWIDTH, read > 0 ? 1 : 0);
+                }
+            }
             default -> lost(device, code(NativeCall.SYNC, Native.talaria_sync(deviceOf(device), ask())));
         }
     }

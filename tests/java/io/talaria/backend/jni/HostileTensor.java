@@ -97,7 +97,8 @@ enum HostileTensor {
         }
         int rows = random.nextInt(1, 5);
         for (int row = 0; row < rows; row++) {
-            batch.addRow(random.nextInt(40), random.nextInt(12), random.nextInt(2));
+            // Another place within the block for each row, as no two may write the same one.
+            batch.addRow(random.nextInt(40), 4 * random.nextInt(3) + row, random.nextInt(2));
             if (random.nextBoolean()) {
                 batch.addWanted(row);
                 batch.setTarget(random.nextInt(2), random.nextInt(40));

@@ -7,6 +7,7 @@ enum NativeCall {
     DEVICE_GET_INFO,
     DEVICE_OPEN,
     DEVICE_CLOSE,
+    READ_BANDWIDTH,
     SYNC,
     TENSOR_NEW,
     TENSOR_FREE,

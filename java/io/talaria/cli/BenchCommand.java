@@ -1,0 +1,194 @@
+package io.talaria.cli;
+
+import io.talaria.backend.Device;
+import io.talaria.bench.Bench;
+import io.talaria.bench.Recipe;
+import io.talaria.bench.Synthesizer;
+import io.talaria.bench.SyntheticShape;
+import io.talaria.model.Decoder;
+import io.talaria.model.DecoderOptions;
+import io.talaria.model.ExpertLayout;
+import io.talaria.model.Model;
+import io.talaria.model.ModelSummary;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+        name = "bench",
+        mixinStandardHelpOptions = true,
+        description = "How fast a model reads prompts and writes text, beside what the memory could do.")
+final class BenchCommand implements Callable<Integer> {
+    private static final long BANDWIDTH_BYTES = 1L << 30;
+
+    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "Path of a GGUF file.")
+    private String model;
+
+    @Option(
+            names = "--synthetic",
+            paramLabel = "SHAPE:FORMAT",
+            description = "A made-up model instead, such as nano:Q8_0 or mixtral-8x7b:Q4_K_M (a file of 28 GB).")
+    private String synthetic;
+
+    @Option(names = "--layers", paramLabel = "N", description = "So many layers of the made-up model.")
+    private Integer layers;
+
+    @Option(names = "-p", paramLabel = "N", description = "Prompt tokens; 0 for none. Default: ${DEFAULT-VALUE}.")
+    private int prompt = 512;
+
+    @Option(names = "-n", paramLabel = "N", description = "Tokens to write; 0 for none. Default: ${DEFAULT-VALUE}.")
+    private int tokens = 128;
+
+    @Option(
+            names = "-d",
+            paramLabel = "DEPTH",
+            description = "Tokens that are there before. Default: ${DEFAULT-VALUE}.")
+    private int depth = 0;
+
+    @Option(names = "-r", paramLabel = "N", description = "Repetitions; the median counts. Default: ${DEFAULT-VALUE}.")
+    private int repetitions = 5;
+
+    @Option(names = "--batch", paramLabel = "N", description = "Prompt tokens per batch. Default: ${DEFAULT-VALUE}.")
+    private int batch = 512;
+
+    @Mixin
+    private DeviceOptions devices;
+
+    @Option(names = "--json", description = "One JSON object.")
+    private boolean json;
+
+    @Option(names = "--csv", description = "Comma-separated values.")
+    private boolean csv;
+
+    @Option(names = "--md", description = "A Markdown table.")
+    private boolean markdown;
+
+    @Override
+    public Integer call() throws IOException {
+        check(
+                prompt >= 0 && tokens >= 0 && depth >= 0 && prompt + tokens > 0,
+                "-p, -n and -d: there is nothing to measure");
+        check(repetitions >= 1 && repetitions <= 1000, "-r " + repetitions + ": write 1 to 1000");
+        check(batch >= 1 && batch <= 1 << 14, "--batch " + batch + ": write 1 to " + (1 << 14));
+        check((model == null) != (synthetic == null), "name either a MODEL or --synthetic SHAPE:FORMAT");
+        DeviceOptions.Choice choice = devices.choose();
+        if (model != null) {
+            return measure(Path.of(model), choice);
+        }
+        Path made = Files.createTempFile("talaria-bench", ".gguf");
+        try {
+            synthesize(made);
+            return measure(made, choice);
+        } finally {
+            Files.deleteIfExists(made);
+        }
+    }
+
+    private static void check(boolean ok, String message) {
+        if (!ok) {
+            throw new BadArgumentException(message);
+        }
+    }
+
+    private void synthesize(Path target) throws IOException {
+        String[] parts = synthetic.split(":", -1);
+        SyntheticShape shape = SyntheticShape.preset(parts[0]).orElse(null);
+        Recipe recipe = parts.length == 2 ? Recipe.of(parts[1]) : null;
+        check(shape != null && recipe != null, "--synthetic " + synthetic + ": write SHAPE:FORMAT, such as nano:Q8_0");
+        try {
+            SyntheticShape made = layers == null ? shape : shape.withLayers(layers);
+            Synthesizer.write(target, made, recipe, ExpertLayout.STACKED, new Progress("Writing")::at);
+        } catch (IllegalArgumentException e) {
+            throw new BadArgumentException(e.getMessage());
+        }
+    }
+
+    private int measure(Path path, DeviceOptions.Choice choice) throws IOException {
+        try (Model opened = ModelPath.open(path.toString());
+                Device device = choice.open()) {
+            int positions = Math.addExact(Math.max(1, depth), Math.max(prompt, tokens));
+            check(
+                    positions <= opened.config().context(),
+                    "the tests need " + positions + " positions and the model has a context of "
+                            + opened.config().context());
+            int rows = Math.min(batch, Math.max(1, Math.max(prompt, depth)));
+            DecoderOptions options = DecoderOptions.of(
+                            choice.activations(), choice.kvType(), DecoderOptions.blocksFor(positions), rows)
+                    .withRouting();
+            double bandwidth = device.readBandwidth(BANDWIDTH_BYTES);
+            try (Decoder decoder = Decoder.load(opened, device, options, new Progress("Loading")::at)) {
+                Bench bench = new Bench(decoder);
+                List<Bench.Result> results = run(bench, ModelSummary.of(opened));
+                print(device.info().device(), device.info().name(), bandwidth, results, bench.expertShares());
+            } catch (Bench.MeaninglessException e) {
+                System.err.println("talaria: " + e.getMessage());
+                return ExitCode.CHECK_FAILED;
+            }
+        }
+        return ExitCode.OK;
+    }
+
+    private List<Bench.Result> run(Bench bench, ModelSummary summary) {
+        List<Bench.Result> results = new ArrayList<>();
+        if (prompt > 0) {
+            results.add(bench.prompt(prompt, depth, repetitions, summary.weightBytes()));
+        }
+        if (tokens > 0) {
+            results.add(bench.text(tokens, depth, repetitions, summary.bytesPerToken()));
+        }
+        return results;
+    }
+
+    private void print(String device, String name, double bandwidth, List<Bench.Result> results, double[] shares) {
+        if (json) {
+            List<Map<String, Object>> tests = new ArrayList<>();
+            for (Bench.Result result : results) {
+                Map<String, Object> test = new LinkedHashMap<>();
+                test.put("test", result.test());
+                test.put("tokens_per_second", result.median());
+                test.put("stddev", result.deviation());
+                test.put("gb_s", result.gigabytesPerSecond());
+                test.put("bandwidth_fraction", result.gigabytesPerSecond() / bandwidth);
+                tests.add(test);
+            }
+            Map<String, Object> facts = new LinkedHashMap<>();
+            facts.put("device", device);
+            facts.put("name", name);
+            facts.put("read_bandwidth_gb_s", bandwidth);
+            facts.put("expert_shares", shares);
+            facts.put("tests", tests);
+            Json.print(facts);
+            return;
+        }
+        String format = csv ? "%s,%.2f,%.2f,%.2f,%.3f%n" : markdown ? "| %s | %.2f ± %.2f | %.2f | %.0f %% |%n" : "";
+        if (csv) {
+            System.out.println("test,tokens_per_second,stddev,gb_s,bandwidth_fraction");
+        } else if (markdown) {
+            System.out.println("| test | tokens/s | GB/s | of measured bandwidth |\n|---|---|---|---|");
+        } else {
+            format = "%-16s %9.2f tokens/s ± %-8.2f %7.2f GB/s, %3.0f %% of the bandwidth%n";
+            System.out.printf(Locale.ROOT, "%s (%s) reads %.1f GB/s%n", device, name, bandwidth);
+        }
+        for (Bench.Result result : results) {
+            double share = result.gigabytesPerSecond() / bandwidth;
+            System.out.printf(
+                    Locale.ROOT,
+                    format,
+                    result.test(),
+                    result.median(),
+                    result.deviation(),
+                    result.gigabytesPerSecond(),
+                    csv ? share : 100 * share);
+        }
+    }
+}
