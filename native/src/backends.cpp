@@ -42,7 +42,8 @@ uint64_t open_backend(const char* path) {
   void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) fail(TALARIA_UNSUPPORTED, "the library does not load: %s", dlerror());
   auto entry = reinterpret_cast<talaria_backend_entry>(dlsym(library, TALARIA_BACKEND_ENTRY));
-  if (entry == nullptr) fail(TALARIA_UNSUPPORTED, "%s is no Talaria backend: it exports no %s", path, TALARIA_BACKEND_ENTRY);
+  if (entry == nullptr)
+    fail(TALARIA_UNSUPPORTED, "%s is no Talaria backend: it exports no %s", path, TALARIA_BACKEND_ENTRY);
   const talaria_backend_table* table = entry(TALARIA_ABI_VERSION);
   if (table == nullptr || table->size != sizeof(talaria_backend_table) || table->abi_version != TALARIA_ABI_VERSION) {
     fail(TALARIA_UNSUPPORTED, "%s was built for another version of Talaria; build it again", path);
@@ -78,8 +79,8 @@ TALARIA_EXPORT int32_t talaria_device_count(uint64_t backend, talaria_status* st
   });
 }
 
-TALARIA_EXPORT int32_t talaria_device_get_info(
-    uint64_t backend, int32_t index, uint8_t* info, int64_t bytes, talaria_status* status) {
+TALARIA_EXPORT int32_t talaria_device_get_info(uint64_t backend, int32_t index, uint8_t* info, int64_t bytes,
+                                               talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
     auto found = Handles::all().get<Backend>(backend, "device_get_info");
     auto result = read_struct<talaria_device_info>(info, bytes, "device_info");

@@ -12,7 +12,8 @@ struct Range {
 
 // The sections of a batch, as offsets in words (args.h).
 struct Layout {
-  int64_t token, position, table, wanted_row, target, adjust_begin, adjust_token, adjust_penalty, adjust_add, block, mask, end;
+  int64_t token, position, table, wanted_row, target, adjust_begin, adjust_token, adjust_penalty, adjust_add, block,
+      mask, end;
 
   explicit Layout(const talaria_batch_shape& s) {
     int64_t at = TALARIA_BATCH_HEADER_WORDS;
@@ -37,7 +38,8 @@ struct Layout {
 };
 
 void require(bool ok, const char* what, int64_t at, int64_t value) {
-  if (!ok) fail(TALARIA_INVALID, "batch: %s %lld is %lld", what, static_cast<long long>(at), static_cast<long long>(value));
+  if (!ok)
+    fail(TALARIA_INVALID, "batch: %s %lld is %lld", what, static_cast<long long>(at), static_cast<long long>(value));
 }
 
 // Every block that attention reads for a row: those of positions 0 .. its own.
@@ -63,8 +65,8 @@ void check_writes(const BatchLimits& limits, const int32_t* words, const Layout&
   std::sort(places.begin(), places.end());
   auto twice = std::adjacent_find(places.begin(), places.end());
   if (twice != places.end()) {
-    fail(TALARIA_INVALID, "batch: two rows write position %lld of KV block %lld", static_cast<long long>(*twice % limits.kv_positions),
-         static_cast<long long>(*twice / limits.kv_positions));
+    fail(TALARIA_INVALID, "batch: two rows write position %lld of KV block %lld",
+         static_cast<long long>(*twice % limits.kv_positions), static_cast<long long>(*twice / limits.kv_positions));
   }
 }
 
@@ -94,7 +96,8 @@ int64_t batch_words(const talaria_batch_shape& shape) { return Layout(shape).end
 void check_batch(const BatchLimits& limits, const int32_t* words, int64_t count) {
   const talaria_batch_shape& shape = limits.shape;
   Layout at(shape);
-  if (count != at.end) fail(TALARIA_INVALID, "batch: %lld words, not %lld", static_cast<long long>(count), static_cast<long long>(at.end));
+  if (count != at.end)
+    fail(TALARIA_INVALID, "batch: %lld words, not %lld", static_cast<long long>(count), static_cast<long long>(at.end));
   int32_t rows = words[0], wanted = words[1], masked = words[2];
   require(rows >= 1 && rows <= shape.rows, "word", 0, rows);
   require(wanted >= 0 && wanted <= shape.wanted && wanted <= rows, "word", 1, wanted);

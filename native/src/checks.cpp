@@ -12,9 +12,7 @@ namespace {
 constexpr int64_t any = -1;
 constexpr int64_t max_experts = 512;  // a batch's (row, slot) pairs can then be counted in 32 bits
 
-const talaria_tensor_view& view(talaria_tensor field) {
-  return *reinterpret_cast<const talaria_tensor_view*>(field);
-}
+const talaria_tensor_view& view(talaria_tensor field) { return *reinterpret_cast<const talaria_tensor_view*>(field); }
 
 // Checks one op's tensors; the names are the fields' names in args.h.
 class Checker {
@@ -25,7 +23,8 @@ class Checker {
   int64_t rows() const { return limits.shape.rows; }
 
   // A weight of shape [planes][rows][columns].
-  const talaria_tensor_view& weight(talaria_tensor field, const char* name, int64_t planes, int64_t rows, int64_t columns) {
+  const talaria_tensor_view& weight(talaria_tensor field, const char* name, int64_t planes, int64_t rows,
+                                    int64_t columns) {
     const auto& v = view(field);
     if (v.kind != TALARIA_WEIGHT || v.type == TALARIA_I32) refuse(name, "is no weight");
     shape(v, name, 1, planes, rows, columns);
@@ -41,7 +40,8 @@ class Checker {
   // An activation of shape [outer][at least the step's rows][columns], or [outer][rows][planes][columns] for slots.
   const talaria_tensor_view& activation(talaria_tensor field, const char* name, int32_t type, int64_t columns) {
     const auto& v = view(field);
-    if (v.kind != TALARIA_ACTIVATION || v.type != type) refuse(name, type == TALARIA_F32 ? "is no F32 activation" : "is no I32 activation");
+    if (v.kind != TALARIA_ACTIVATION || v.type != type)
+      refuse(name, type == TALARIA_F32 ? "is no F32 activation" : "is no I32 activation");
     shape(v, name, 1, 1, any, columns);
     if (v.shape[2] < rows()) refuse(name, "has fewer rows than the step");
     return v;
@@ -65,8 +65,10 @@ class Checker {
     shape(v, "values", k.shape[0], k.shape[1], k.shape[2], k.shape[3]);
     if (keys == values) refuse("values", "is keys itself");
     if (layer < 0 || layer >= k.shape[0]) refuse("keys", "has no such layer");
-    if (head_dim <= 0 || head_dim % 2 != 0 || k.shape[3] % head_dim != 0) refuse("keys", "rows are no whole heads of head_dim");
-    if (k.type == TALARIA_Q8_0 && head_dim % 32 != 0) refuse("keys", "in Q8_0 need a head_dim that is a multiple of 32");
+    if (head_dim <= 0 || head_dim % 2 != 0 || k.shape[3] % head_dim != 0)
+      refuse("keys", "rows are no whole heads of head_dim");
+    if (k.type == TALARIA_Q8_0 && head_dim % 32 != 0)
+      refuse("keys", "in Q8_0 need a head_dim that is a multiple of 32");
     bool first = limits.kv_blocks == 0;
     if (!first && (limits.kv_blocks != k.shape[1] || limits.kv_positions != k.shape[2])) {
       refuse("keys", "has other blocks than the cache of an earlier op");
@@ -90,8 +92,8 @@ class Checker {
     const int64_t expected[4] = {s0, s1, s2, s3};
     for (int i = 0; i < 4; i++) {
       if (expected[i] != any && v.shape[i] != expected[i]) {
-        fail(TALARIA_INVALID, "%s: %s has shape [%lld][%lld][%lld][%lld], expected [%lld][%lld][%lld][%lld] (-1: any)", op_,
-             name, ll(v.shape[0]), ll(v.shape[1]), ll(v.shape[2]), ll(v.shape[3]), ll(s0), ll(s1), ll(s2), ll(s3));
+        fail(TALARIA_INVALID, "%s: %s has shape [%lld][%lld][%lld][%lld], expected [%lld][%lld][%lld][%lld] (-1: any)",
+             op_, name, ll(v.shape[0]), ll(v.shape[1]), ll(v.shape[2]), ll(v.shape[3]), ll(s0), ll(s1), ll(s2), ll(s3));
       }
     }
   }
@@ -120,7 +122,8 @@ void check(Checker& c, const talaria_attention_input_args& a) {
   c.weight(a.wk, "wk", 1, width, hidden);
   c.weight(a.wv, "wv", 1, width, hidden);
   if (q.shape[3] % a.head_dim != 0) c.refuse("q", "rows are no whole heads of head_dim");
-  if (a.rope_dims < 2 || a.rope_dims % 2 != 0 || a.rope_dims > a.head_dim) c.refuse("rope_dims", "must be even and at most head_dim");
+  if (a.rope_dims < 2 || a.rope_dims % 2 != 0 || a.rope_dims > a.head_dim)
+    c.refuse("rope_dims", "must be even and at most head_dim");
   c.positive(a.rope_base, "rope_base");
   c.positive(a.epsilon, "epsilon");
   c.differ(a.q, "q", {a.x});
@@ -148,10 +151,12 @@ void check(Checker& c, const talaria_route_args& a) {
   c.activation(a.h, "h", TALARIA_F32, x.shape[3]);
   c.norm(a.norm, "norm", x.shape[3]);
   const auto& router = c.weight(a.router, "router", 1, any, x.shape[3]);
-  if (router.type != TALARIA_F32 && router.type != TALARIA_F16 && router.type != TALARIA_BF16) c.refuse("router", "must be F32, F16 or BF16");
+  if (router.type != TALARIA_F32 && router.type != TALARIA_F16 && router.type != TALARIA_BF16)
+    c.refuse("router", "must be F32, F16 or BF16");
   const auto& routing = c.activation(a.routing, "routing", TALARIA_I32, any);
   int64_t experts = router.shape[2], used = routing.shape[3] / 2;
-  if (routing.shape[3] % 2 != 0 || used < 1 || used > experts) c.refuse("routing", "rows are not ids and weights of 1 to all experts");
+  if (routing.shape[3] % 2 != 0 || used < 1 || used > experts)
+    c.refuse("routing", "rows are not ids and weights of 1 to all experts");
   if (experts > max_experts) c.refuse("router", "has more than 512 experts");
   c.positive(a.epsilon, "epsilon");
   c.differ(a.h, "h", {a.x});
@@ -163,7 +168,8 @@ void check(Checker& c, const talaria_experts_args& a) {
   const auto& gate = c.weight(a.gate, "gate", any, any, h.shape[3]);
   c.weight(a.up, "up", gate.shape[1], gate.shape[2], gate.shape[3]);
   c.weight(a.down, "down", gate.shape[1], h.shape[3], gate.shape[2]);
-  if (routing.shape[3] % 2 != 0 || routing.shape[3] > 2 * max_experts) c.refuse("routing", "rows are not ids and weights of up to 512 experts");
+  if (routing.shape[3] % 2 != 0 || routing.shape[3] > 2 * max_experts)
+    c.refuse("routing", "rows are not ids and weights of up to 512 experts");
   if (gate.shape[1] > max_experts) c.refuse("gate", "has more than 512 experts");
   c.slots(a.slots, routing.shape[3] / 2, h.shape[3]);
   if (a.map != 0) {
@@ -190,7 +196,8 @@ void check(Checker& c, const talaria_top_logits_args& a) {
   if (vocabulary > INT32_MAX) c.refuse("output", "has more rows than a token id can name");
   if (s.wanted < 1) c.refuse("top", "needs a step whose batches want rows");
   if (a.k < 1 || a.k > 1024 || a.k > vocabulary) c.refuse("k", "must be 1 to 1024 and at most the vocabulary");
-  if (s.mask_words != 0 && s.mask_words != (vocabulary + 31) / 32) c.refuse("output", "does not match the batch's mask_words");
+  if (s.mask_words != 0 && s.mask_words != (vocabulary + 31) / 32)
+    c.refuse("output", "does not match the batch's mask_words");
   const auto& top = view(a.top);
   if (top.kind != TALARIA_ACTIVATION || top.type != TALARIA_I32) c.refuse("top", "is no I32 activation");
   c.shape(top, "top", 1, 1, any, 3 * static_cast<int64_t>(a.k) + 1 + s.targets);
@@ -217,7 +224,9 @@ void check(Checker& c, const talaria_copy_args& a) {
   if (a.row_bytes < 4 || a.row_bytes % 4 != 0 || __builtin_mul_overflow(a.row_bytes, c.rows(), &bytes)) {
     c.refuse("row_bytes", "must be a positive multiple of 4 that does not overflow");
   }
-  auto fits = [bytes](int64_t offset, int64_t size) { return offset >= 0 && offset % 4 == 0 && offset <= size && bytes <= size - offset; };
+  auto fits = [bytes](int64_t offset, int64_t size) {
+    return offset >= 0 && offset % 4 == 0 && offset <= size && bytes <= size - offset;
+  };
   if (!fits(a.target_offset, target.bytes)) c.refuse("target", "does not hold the rows");
   if (!fits(a.source_offset, source.bytes)) c.refuse("source", "does not hold the rows");
 }
@@ -243,9 +252,11 @@ struct OpSpec {
 
 constexpr OpSpec ops[] = {
     {TALARIA_OP_EMBED, "embed", sizeof(talaria_embed_args), 2, -1, check_as<talaria_embed_args>},
-    {TALARIA_OP_ATTENTION_INPUT, "attention_input", sizeof(talaria_attention_input_args), 8, -1, check_as<talaria_attention_input_args>},
+    {TALARIA_OP_ATTENTION_INPUT, "attention_input", sizeof(talaria_attention_input_args), 8, -1,
+     check_as<talaria_attention_input_args>},
     {TALARIA_OP_ATTENTION, "attention", sizeof(talaria_attention_args), 4, -1, check_as<talaria_attention_args>},
-    {TALARIA_OP_ATTENTION_OUTPUT, "attention_output", sizeof(talaria_attention_output_args), 3, -1, check_as<talaria_attention_output_args>},
+    {TALARIA_OP_ATTENTION_OUTPUT, "attention_output", sizeof(talaria_attention_output_args), 3, -1,
+     check_as<talaria_attention_output_args>},
     {TALARIA_OP_ROUTE, "route", sizeof(talaria_route_args), 5, -1, check_as<talaria_route_args>},
     {TALARIA_OP_EXPERTS, "experts", sizeof(talaria_experts_args), 7, 6, check_as<talaria_experts_args>},
     {TALARIA_OP_ADD_SLOTS, "add_slots", sizeof(talaria_add_slots_args), 2, -1, check_as<talaria_add_slots_args>},
@@ -269,7 +280,8 @@ ResolvedOp resolve_op(int32_t op, const uint8_t* args, int64_t bytes) {
   const OpSpec& spec = find_op(op);
   ResolvedOp resolved{op, {}, {}, {}};
   if (args == nullptr || bytes != static_cast<int64_t>(spec.size)) {
-    fail(TALARIA_INVALID, "%s: %lld bytes of args where it has %zu", spec.name, static_cast<long long>(bytes), spec.size);
+    fail(TALARIA_INVALID, "%s: %lld bytes of args where it has %zu", spec.name, static_cast<long long>(bytes),
+         spec.size);
   }
   resolved.args.resize(spec.size / sizeof(uint64_t));
   memcpy(resolved.args.data(), args, spec.size);

@@ -96,10 +96,10 @@ struct Event {
 // What the ops of a step demand of every batch that runs through it.
 struct BatchLimits {
   talaria_batch_shape shape{};
-  int64_t vocabulary = INT64_MAX;      // tokens are below this
+  int64_t vocabulary = INT64_MAX;         // tokens are below this
   int64_t output_vocabulary = INT64_MAX;  // targets and adjusted tokens are below this
-  int64_t kv_blocks = 0;               // block ids are below this; 0: the step has no attention
-  int64_t kv_positions = 0;            // positions per block
+  int64_t kv_blocks = 0;                  // block ids are below this; 0: the step has no attention
+  int64_t kv_positions = 0;               // positions per block
   bool writes_kv = false;
 };
 
@@ -141,7 +141,8 @@ template <typename Struct>
 Struct read_struct(const uint8_t* source, int64_t bytes, const char* name) {
   Struct result;
   if (source == nullptr || bytes != static_cast<int64_t>(sizeof(Struct))) {
-    fail(TALARIA_INVALID, "%s: %lld bytes where the struct has %zu", name, static_cast<long long>(bytes), sizeof(Struct));
+    fail(TALARIA_INVALID, "%s: %lld bytes where the struct has %zu", name, static_cast<long long>(bytes),
+         sizeof(Struct));
   }
   __builtin_memcpy(&result, source, sizeof(Struct));
   if (result.size != sizeof(Struct)) {

@@ -50,7 +50,8 @@ uint64_t open_device(uint64_t backend, int32_t index, const uint8_t* options, in
   device->backend = Handles::all().get<Backend>(backend, "device_open");
   auto read = read_struct<talaria_device_options>(options, bytes, "device_options");
   if (read.wait_limit_ms < 0) fail(TALARIA_INVALID, "device_options: wait_limit_ms is %d", read.wait_limit_ms);
-  if (read.threads < 0 || read.threads > 1024) fail(TALARIA_INVALID, "device_options: threads is %d, must be 0 to 1024", read.threads);
+  if (read.threads < 0 || read.threads > 1024)
+    fail(TALARIA_INVALID, "device_options: threads is %d, must be 0 to 1024", read.threads);
   if (read.reserved != 0) fail(TALARIA_INVALID, "device_options: reserved is %d, must be 0", read.reserved);
   if (read.wait_limit_ms == 0) read.wait_limit_ms = 30000;
   talaria_status report{};
@@ -65,8 +66,8 @@ using namespace talaria;
 
 #define TALARIA_EXPORT extern "C" __attribute__((visibility("default")))
 
-TALARIA_EXPORT uint64_t talaria_device_open(
-    uint64_t backend, int32_t index, const uint8_t* options, int64_t bytes, talaria_status* status) {
+TALARIA_EXPORT uint64_t talaria_device_open(uint64_t backend, int32_t index, const uint8_t* options, int64_t bytes,
+                                            talaria_status* status) {
   return guarded<uint64_t>(status, 0, [&] { return open_device(backend, index, options, bytes); });
 }
 

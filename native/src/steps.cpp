@@ -53,7 +53,8 @@ void append(Device& device, Step& step, ResolvedOp& resolved) {
   step.tensors.reserve(step.tensors.size() + resolved.tensors.size());
   step.events.reserve(step.events.size() + resolved.events.size());
   talaria_status report{};
-  device.check(device.table().step_append(device.object, step.object, resolved.op, resolved.args.data(), &report), report);
+  device.check(device.table().step_append(device.object, step.object, resolved.op, resolved.args.data(), &report),
+               report);
   step.limits = limits;
   std::move(resolved.tensors.begin(), resolved.tensors.end(), std::back_inserter(step.tensors));
   std::move(resolved.events.begin(), resolved.events.end(), std::back_inserter(step.events));
@@ -66,12 +67,13 @@ using namespace talaria;
 
 #define TALARIA_EXPORT extern "C" __attribute__((visibility("default")))
 
-TALARIA_EXPORT uint64_t talaria_step_new(uint64_t device, const uint8_t* options, int64_t bytes, talaria_status* status) {
+TALARIA_EXPORT uint64_t talaria_step_new(uint64_t device, const uint8_t* options, int64_t bytes,
+                                         talaria_status* status) {
   return guarded<uint64_t>(status, 0, [&] { return new_step(device, options, bytes); });
 }
 
-TALARIA_EXPORT int32_t talaria_step_append(
-    uint64_t device, uint64_t step, int32_t op, const uint8_t* args, int64_t bytes, talaria_status* status) {
+TALARIA_EXPORT int32_t talaria_step_append(uint64_t device, uint64_t step, int32_t op, const uint8_t* args,
+                                           int64_t bytes, talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
     auto found = Handles::all().get<Step>(step, "step_append");
     ResolvedOp resolved = resolve_op(op, args, bytes);
@@ -106,7 +108,8 @@ TALARIA_EXPORT int32_t talaria_step_free(uint64_t device, uint64_t step, talaria
   });
 }
 
-TALARIA_EXPORT int32_t talaria_run(uint64_t device, uint64_t step, const uint8_t* batch, int64_t bytes, talaria_status* status) {
+TALARIA_EXPORT int32_t talaria_run(uint64_t device, uint64_t step, const uint8_t* batch, int64_t bytes,
+                                   talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
     auto found = Handles::all().get<Step>(step, "run");
     Locked locked(device);

@@ -44,8 +44,9 @@ const char* type_name(int32_t type) {
 int64_t tensor_bytes(const int64_t shape[4], int32_t type, const char* label, int64_t* row_bytes) {
   const Format* format = find_format(type);
   if (format == nullptr) {
-    fail(TALARIA_UNSUPPORTED, "tensor %s: type %d is none that devices hold (F32, F16, BF16, Q4_0, Q8_0, Q4_K, Q5_K, Q6_K, I32)",
-         label, type);
+    fail(TALARIA_UNSUPPORTED,
+         "tensor %s: type %d is none that devices hold (F32, F16, BF16, Q4_0, Q8_0, Q4_K, Q5_K, Q6_K, I32)", label,
+         type);
   }
   int64_t rows = 1;
   bool overflow = false;
@@ -79,26 +80,28 @@ constexpr int64_t max_host_bytes = 1ll << 30;
 void check_kind(const talaria_tensor_desc& desc) {
   bool plain = desc.type == TALARIA_F32 || desc.type == TALARIA_I32;
   switch (desc.kind) {
-    case TALARIA_WEIGHT:
-      return;
+    case TALARIA_WEIGHT: return;
     case TALARIA_ACTIVATION:
     case TALARIA_HOST:
-      if (!plain) fail(TALARIA_INVALID, "tensor %s: activations and host tensors are F32 or I32, not %s", desc.label, type_name(desc.type));
+      if (!plain)
+        fail(TALARIA_INVALID, "tensor %s: activations and host tensors are F32 or I32, not %s", desc.label,
+             type_name(desc.type));
       return;
     case TALARIA_KV:
       if (desc.type != TALARIA_F32 && desc.type != TALARIA_F16 && desc.type != TALARIA_Q8_0) {
-        fail(TALARIA_UNSUPPORTED, "tensor %s: the KV cache is F32, F16 or Q8_0, not %s", desc.label, type_name(desc.type));
+        fail(TALARIA_UNSUPPORTED, "tensor %s: the KV cache is F32, F16 or Q8_0, not %s", desc.label,
+             type_name(desc.type));
       }
       return;
-    default:
-      fail(TALARIA_INVALID, "tensor %s: %d is no kind of tensor", desc.label, desc.kind);
+    default: fail(TALARIA_INVALID, "tensor %s: %d is no kind of tensor", desc.label, desc.kind);
   }
 }
 
 uint64_t new_tensor(uint64_t device, const uint8_t* source, int64_t source_bytes) {
   auto desc = read_struct<talaria_tensor_desc>(source, source_bytes, "tensor_desc");
   desc.label[sizeof desc.label - 1] = 0;
-  if (desc.reserved != 0) fail(TALARIA_INVALID, "tensor %s: its reserved field is %d, must be 0", desc.label, desc.reserved);
+  if (desc.reserved != 0)
+    fail(TALARIA_INVALID, "tensor %s: its reserved field is %d, must be 0", desc.label, desc.reserved);
   check_kind(desc);
   auto tensor = std::make_shared<Tensor>();
   tensor->label = desc.label;
@@ -119,8 +122,8 @@ uint64_t new_tensor(uint64_t device, const uint8_t* source, int64_t source_bytes
   }
   Locked locked(device);
   talaria_status report{};
-  locked->check(
-      locked->table().tensor_new(locked->object, &desc, tensor->view.bytes, &tensor->view.object, &report), report);
+  locked->check(locked->table().tensor_new(locked->object, &desc, tensor->view.bytes, &tensor->view.object, &report),
+                report);
   tensor->device = locked.shared();
   locked->children.reserve(locked->children.size() + 1);
   uint64_t handle = Handles::all().add(tensor);
@@ -129,8 +132,8 @@ uint64_t new_tensor(uint64_t device, const uint8_t* source, int64_t source_bytes
 }
 
 // The tensor must be the device's own (null: none) or a host tensor, and the range must lie within it.
-void require_range(
-    const Device* device, const Tensor& tensor, int64_t offset, const void* memory, int64_t bytes, const char* call) {
+void require_range(const Device* device, const Tensor& tensor, int64_t offset, const void* memory, int64_t bytes,
+                   const char* call) {
   if (tensor.device && tensor.device.get() != device) {
     fail(TALARIA_INVALID, "%s: tensor %s belongs to another device", call, tensor.label.c_str());
   }
@@ -149,7 +152,8 @@ using namespace talaria;
 
 #define TALARIA_EXPORT extern "C" __attribute__((visibility("default")))
 
-TALARIA_EXPORT uint64_t talaria_tensor_new(uint64_t device, const uint8_t* desc, int64_t bytes, talaria_status* status) {
+TALARIA_EXPORT uint64_t talaria_tensor_new(uint64_t device, const uint8_t* desc, int64_t bytes,
+                                           talaria_status* status) {
   return guarded<uint64_t>(status, 0, [&] { return new_tensor(device, desc, bytes); });
 }
 
@@ -157,20 +161,22 @@ TALARIA_EXPORT int32_t talaria_tensor_free(uint64_t device, uint64_t tensor, tal
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
     auto found = Handles::all().get<Tensor>(tensor, "tensor_free");
     if (!found->device) {
-      if (device != 0) fail(TALARIA_INVALID, "tensor_free: tensor %s is a host tensor, of no device", found->label.c_str());
+      if (device != 0)
+        fail(TALARIA_INVALID, "tensor_free: tensor %s is a host tensor, of no device", found->label.c_str());
       if (!Handles::all().remove(tensor)) fail(TALARIA_INVALID, "tensor_free: another thread has freed it meanwhile");
       return static_cast<int32_t>(TALARIA_OK);
     }
     Locked locked(device, true);
-    if (found->device.get() != &*locked) fail(TALARIA_INVALID, "tensor_free: tensor %s belongs to another device", found->label.c_str());
+    if (found->device.get() != &*locked)
+      fail(TALARIA_INVALID, "tensor_free: tensor %s belongs to another device", found->label.c_str());
     if (!Handles::all().remove(tensor)) fail(TALARIA_INVALID, "tensor_free: another thread has freed it meanwhile");
     std::erase(locked->children, tensor);
     return static_cast<int32_t>(TALARIA_OK);
   });
 }
 
-TALARIA_EXPORT int32_t talaria_write(
-    uint64_t device, uint64_t tensor, int64_t offset, const uint8_t* source, int64_t bytes, talaria_status* status) {
+TALARIA_EXPORT int32_t talaria_write(uint64_t device, uint64_t tensor, int64_t offset, const uint8_t* source,
+                                     int64_t bytes, talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
     auto found = Handles::all().get<Tensor>(tensor, "write");
     if (device == 0) {
@@ -180,7 +186,8 @@ TALARIA_EXPORT int32_t talaria_write(
     }
     Locked locked(device);
     require_range(&*locked, *found, offset, source, bytes, "write");
-    if (found->view.kind == TALARIA_KV) fail(TALARIA_INVALID, "write: the KV cache %s is written by steps alone", found->label.c_str());
+    if (found->view.kind == TALARIA_KV)
+      fail(TALARIA_INVALID, "write: the KV cache %s is written by steps alone", found->label.c_str());
     if (found->view.kind == TALARIA_WEIGHT && (offset % found->row_bytes != 0 || bytes % found->row_bytes != 0)) {
       fail(TALARIA_INVALID, "write: weight %s takes whole rows of %lld bytes", found->label.c_str(),
            static_cast<long long>(found->row_bytes));
@@ -197,8 +204,8 @@ TALARIA_EXPORT int32_t talaria_write(
   });
 }
 
-TALARIA_EXPORT int32_t talaria_read(
-    uint64_t device, uint64_t tensor, int64_t offset, uint8_t* target, int64_t bytes, talaria_status* status) {
+TALARIA_EXPORT int32_t talaria_read(uint64_t device, uint64_t tensor, int64_t offset, uint8_t* target, int64_t bytes,
+                                    talaria_status* status) {
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
     auto found = Handles::all().get<Tensor>(tensor, "read");
     if (device == 0) {

@@ -5,36 +5,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct { int kind, type; int64_t shape[4]; } descriptions[] = {
-  [X] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, HIDDEN}},
-  [H] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, HIDDEN}},
-  [Q] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, WIDTH}},
-  [ATTENDED] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, WIDTH}},
-  [ROUTING] = {TALARIA_ACTIVATION, TALARIA_I32, {1, 1, ROWS, 2 * USED}},
-  [SLOTS] = {TALARIA_ACTIVATION, TALARIA_F32, {1, ROWS, USED, HIDDEN}},
-  [MAP] = {TALARIA_ACTIVATION, TALARIA_I32, {1, 1, 1, EXPERTS}},
-  [TOP] = {TALARIA_ACTIVATION, TALARIA_I32, {1, 1, ROWS, 3 * K + 1 + TARGETS}},
-  [LOGITS] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, VOCABULARY}},
-  [NORM] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, 1, HIDDEN}},
-  [WQ] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, WIDTH, HIDDEN}},
-  [WK] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, KV_WIDTH, HIDDEN}},
-  [WO] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, HIDDEN, WIDTH}},
-  [TABLE] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, VOCABULARY, HIDDEN}},
-  [ROUTER] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, EXPERTS, HIDDEN}},
-  [GATE] = {TALARIA_WEIGHT, TALARIA_F32, {1, HELD, FFN, HIDDEN}},
-  [DOWN] = {TALARIA_WEIGHT, TALARIA_F32, {1, HELD, HIDDEN, FFN}},
-  [KEYS] = {TALARIA_KV, TALARIA_F16, {LAYERS, BLOCKS, POSITIONS, KV_WIDTH}},
-  [VALUES] = {TALARIA_KV, TALARIA_F16, {LAYERS, BLOCKS, POSITIONS, KV_WIDTH}},
-  [SHORT_X] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS - 1, HIDDEN}},
-  [HALF_NORM] = {TALARIA_WEIGHT, TALARIA_F16, {1, 1, 1, HIDDEN}},
-  [SHORT_KEYS] = {TALARIA_KV, TALARIA_F16, {LAYERS, BLOCKS - 1, POSITIONS, KV_WIDTH}},
-  [HOST] = {TALARIA_HOST, TALARIA_F32, {1, 1, ROWS, HIDDEN}},
-  [FOREIGN_X] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, HIDDEN}},
-  [Q8_ROUTER] = {TALARIA_WEIGHT, TALARIA_Q8_0, {1, 1, EXPERTS, HIDDEN}},
-  [I32_X] = {TALARIA_ACTIVATION, TALARIA_I32, {1, 1, ROWS, HIDDEN}},
-  [I32_TABLE] = {TALARIA_WEIGHT, TALARIA_I32, {1, 1, VOCABULARY, HIDDEN}},
-  [WIDE_NORM] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, 1, WIDTH}},
-  [STALE] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, HIDDEN}},
+static const struct {
+  int kind, type;
+  int64_t shape[4];
+} descriptions[] = {
+    [X] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, HIDDEN}},
+    [H] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, HIDDEN}},
+    [Q] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, WIDTH}},
+    [ATTENDED] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, WIDTH}},
+    [ROUTING] = {TALARIA_ACTIVATION, TALARIA_I32, {1, 1, ROWS, 2 * USED}},
+    [SLOTS] = {TALARIA_ACTIVATION, TALARIA_F32, {1, ROWS, USED, HIDDEN}},
+    [MAP] = {TALARIA_ACTIVATION, TALARIA_I32, {1, 1, 1, EXPERTS}},
+    [TOP] = {TALARIA_ACTIVATION, TALARIA_I32, {1, 1, ROWS, 3 * K + 1 + TARGETS}},
+    [LOGITS] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, VOCABULARY}},
+    [NORM] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, 1, HIDDEN}},
+    [WQ] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, WIDTH, HIDDEN}},
+    [WK] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, KV_WIDTH, HIDDEN}},
+    [WO] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, HIDDEN, WIDTH}},
+    [TABLE] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, VOCABULARY, HIDDEN}},
+    [ROUTER] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, EXPERTS, HIDDEN}},
+    [GATE] = {TALARIA_WEIGHT, TALARIA_F32, {1, HELD, FFN, HIDDEN}},
+    [DOWN] = {TALARIA_WEIGHT, TALARIA_F32, {1, HELD, HIDDEN, FFN}},
+    [KEYS] = {TALARIA_KV, TALARIA_F16, {LAYERS, BLOCKS, POSITIONS, KV_WIDTH}},
+    [VALUES] = {TALARIA_KV, TALARIA_F16, {LAYERS, BLOCKS, POSITIONS, KV_WIDTH}},
+    [SHORT_X] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS - 1, HIDDEN}},
+    [HALF_NORM] = {TALARIA_WEIGHT, TALARIA_F16, {1, 1, 1, HIDDEN}},
+    [SHORT_KEYS] = {TALARIA_KV, TALARIA_F16, {LAYERS, BLOCKS - 1, POSITIONS, KV_WIDTH}},
+    [HOST] = {TALARIA_HOST, TALARIA_F32, {1, 1, ROWS, HIDDEN}},
+    [FOREIGN_X] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, HIDDEN}},
+    [Q8_ROUTER] = {TALARIA_WEIGHT, TALARIA_Q8_0, {1, 1, EXPERTS, HIDDEN}},
+    [I32_X] = {TALARIA_ACTIVATION, TALARIA_I32, {1, 1, ROWS, HIDDEN}},
+    [I32_TABLE] = {TALARIA_WEIGHT, TALARIA_I32, {1, 1, VOCABULARY, HIDDEN}},
+    [WIDE_NORM] = {TALARIA_WEIGHT, TALARIA_F32, {1, 1, 1, WIDTH}},
+    [STALE] = {TALARIA_ACTIVATION, TALARIA_F32, {1, 1, ROWS, HIDDEN}},
 };
 
 const talaria_batch_shape shape = {ROWS, ROWS, TABLES, COLUMNS, TARGETS, ADJUSTMENTS, MASK_WORDS, 0};
@@ -47,7 +50,8 @@ void expect(int32_t code, bool accepted, const char* what, long long a, long lon
   bool ok = accepted ? code == TALARIA_OK : code == TALARIA_INVALID || code == TALARIA_UNSUPPORTED;
   if (ok && (status.text[0] == 0) == accepted) return;
   failures++;
-  fprintf(stderr, "checks: %s (%lld, %lld): code %d where it should be %s: %s\n", what, a, b, code, accepted ? "accepted" : "refused", status.text);
+  fprintf(stderr, "checks: %s (%lld, %lld): code %d where it should be %s: %s\n", what, a, b, code,
+          accepted ? "accepted" : "refused", status.text);
 }
 
 uint64_t new_tensor(uint64_t owner, object o) {
@@ -92,8 +96,10 @@ static void check_structs(uint64_t backend) {
       talaria_tensor_desc desc[2] = {{sizeof *desc, TALARIA_ACTIVATION, TALARIA_F32, 0, {1, 1, 1, 1}, ""}};
       talaria_step_options step[2] = {{sizeof *step, 1, {1, 0, 1, 1, 0, 0, 0, 0}, 0, 0}};
       if (field == 1) info->size += by, options->size += by, desc->size += by, step->size += by;
-      expect(talaria_device_get_info(backend, 0, (uint8_t*)info, (int64_t)sizeof *info + more, &status), right, "device_info", by, field);
-      uint64_t opened = talaria_device_open(backend, 0, (const uint8_t*)options, (int64_t)sizeof *options + more, &status);
+      expect(talaria_device_get_info(backend, 0, (uint8_t*)info, (int64_t)sizeof *info + more, &status), right,
+             "device_info", by, field);
+      uint64_t opened =
+          talaria_device_open(backend, 0, (const uint8_t*)options, (int64_t)sizeof *options + more, &status);
       expect(status.code, right, "device_options", by, field);
       if (opened != 0) talaria_device_close(opened, &status);
       talaria_tensor_new(device, (const uint8_t*)desc, (int64_t)sizeof *desc + more, &status);
@@ -107,12 +113,29 @@ static void check_structs(uint64_t backend) {
 static void check_bytes(void) {
   enum { ROW = HIDDEN * 4 };
   uint8_t* buffer = calloc(ROWS, ROW);
-  const struct { object o; int64_t offset, bytes; bool write, read; } ranges[] = {
-    {X, 0, ROWS * ROW, true, true}, {X, 1, 3, true, true}, {X, ROWS * ROW, 0, true, true}, {X, ROWS * ROW, 1, false, false},
-    {X, 1, ROWS * ROW, false, false}, {X, -1, 1, false, false}, {X, 0, -1, false, false}, {X, INT64_MAX, 1, false, false},
-    {X, 1, INT64_MAX, false, false}, {HOST, 0, ROWS * ROW, true, true}, {HOST, 4, ROWS * ROW, false, false},
-    {TABLE, ROW, 2 * ROW, true, false}, {TABLE, 4, ROW, false, false}, {TABLE, 0, ROW - 4, false, false},
-    {KEYS, 0, KV_WIDTH * 2, false, false}, {FOREIGN_X, 0, 4, false, false}, {STALE, 0, 4, false, false}, {EVENT, 0, 4, false, false},
+  const struct {
+    object o;
+    int64_t offset, bytes;
+    bool write, read;
+  } ranges[] = {
+      {X, 0, ROWS * ROW, true, true},
+      {X, 1, 3, true, true},
+      {X, ROWS * ROW, 0, true, true},
+      {X, ROWS * ROW, 1, false, false},
+      {X, 1, ROWS * ROW, false, false},
+      {X, -1, 1, false, false},
+      {X, 0, -1, false, false},
+      {X, INT64_MAX, 1, false, false},
+      {X, 1, INT64_MAX, false, false},
+      {HOST, 0, ROWS * ROW, true, true},
+      {HOST, 4, ROWS * ROW, false, false},
+      {TABLE, ROW, 2 * ROW, true, false},
+      {TABLE, 4, ROW, false, false},
+      {TABLE, 0, ROW - 4, false, false},
+      {KEYS, 0, KV_WIDTH * 2, false, false},
+      {FOREIGN_X, 0, 4, false, false},
+      {STALE, 0, 4, false, false},
+      {EVENT, 0, 4, false, false},
   };
   for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
     uint64_t handle = handles[ranges[i].o];

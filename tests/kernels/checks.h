@@ -12,12 +12,59 @@
 
 // One tensor of every use; no two uses share a width, so that one in the place of another must be noticed.
 typedef enum object {
-  X, H, Q, ATTENDED, ROUTING, SLOTS, MAP, TOP, LOGITS, NORM, WQ, WK, WO, TABLE, ROUTER, GATE, DOWN, KEYS, VALUES,
-  SHORT_X, HALF_NORM, SHORT_KEYS, HOST, FOREIGN_X, Q8_ROUTER, I32_X, I32_TABLE, WIDE_NORM, STALE, EVENT, NONE, OBJECTS
+  X,
+  H,
+  Q,
+  ATTENDED,
+  ROUTING,
+  SLOTS,
+  MAP,
+  TOP,
+  LOGITS,
+  NORM,
+  WQ,
+  WK,
+  WO,
+  TABLE,
+  ROUTER,
+  GATE,
+  DOWN,
+  KEYS,
+  VALUES,
+  SHORT_X,
+  HALF_NORM,
+  SHORT_KEYS,
+  HOST,
+  FOREIGN_X,
+  Q8_ROUTER,
+  I32_X,
+  I32_TABLE,
+  WIDE_NORM,
+  STALE,
+  EVENT,
+  NONE,
+  OBJECTS
 } object;
-enum { ROWS = 9, HIDDEN = 64, WIDTH = 96, KV_WIDTH = 32, FFN = 160, VOCABULARY = 40, EXPERTS = 5, HELD = 3, USED = 2, LAYERS = 2,
-       BLOCKS = 6, POSITIONS = 8, K = 3, TARGETS = 2, ADJUSTMENTS = 3, MASK_WORDS = 2, TABLES = 2, COLUMNS = 5 };
-
+enum {
+  ROWS = 9,
+  HIDDEN = 64,
+  WIDTH = 96,
+  KV_WIDTH = 32,
+  FFN = 160,
+  VOCABULARY = 40,
+  EXPERTS = 5,
+  HELD = 3,
+  USED = 2,
+  LAYERS = 2,
+  BLOCKS = 6,
+  POSITIONS = 8,
+  K = 3,
+  TARGETS = 2,
+  ADJUSTMENTS = 3,
+  MASK_WORDS = 2,
+  TABLES = 2,
+  COLUMNS = 5
+};
 
 extern const talaria_batch_shape shape;
 extern uint64_t device, handles[OBJECTS];

@@ -50,15 +50,17 @@ struct Format {
 };
 
 constexpr Format formats[] = {
-    {TALARIA_Q4_0, "Q4_0", 32, 18},  {TALARIA_Q8_0, "Q8_0", 32, 34},   {TALARIA_Q4_K, "Q4_K", 256, 144},
+    {TALARIA_Q4_0, "Q4_0", 32, 18},   {TALARIA_Q8_0, "Q8_0", 32, 34},   {TALARIA_Q4_K, "Q4_K", 256, 144},
     {TALARIA_Q5_K, "Q5_K", 256, 176}, {TALARIA_Q6_K, "Q6_K", 256, 210},
 };
 
 bool check_golden(const std::string& folder, const Format& format) {
-  std::vector<uint8_t> blocks = read_file(folder + "/" + format.name + ".bin"), values = read_file(folder + "/" + format.name + ".f32");
+  std::vector<uint8_t> blocks = read_file(folder + "/" + format.name + ".bin"),
+                       values = read_file(folder + "/" + format.name + ".f32");
   if (blocks.empty() || values.empty()) return false;
   int64_t count = static_cast<int64_t>(blocks.size()) / format.block_bytes * format.block_values;
-  expect(static_cast<int64_t>(values.size()) == count * 4, format.name, static_cast<double>(values.size()), static_cast<double>(count) * 4);
+  expect(static_cast<int64_t>(values.size()) == count * 4, format.name, static_cast<double>(values.size()),
+         static_cast<double>(count) * 4);
   if (static_cast<int64_t>(values.size()) != count * 4) return true;
   std::vector<float> decoded(static_cast<size_t>(count));
   decode(format.type, blocks.data(), decoded.data(), count);
@@ -74,7 +76,8 @@ void check_plain() {
   const uint16_t words[] = {0x3f80, 0xc000, 0x7f80, 0x0001};
   float values[4];
   decode(TALARIA_BF16, reinterpret_cast<const uint8_t*>(words), values, 4);
-  expect(values[0] == 1 && values[1] == -2 && values[2] == INFINITY && values[3] == 0x1p-133f, "BF16", values[0], values[3]);
+  expect(values[0] == 1 && values[1] == -2 && values[2] == INFINITY && values[3] == 0x1p-133f, "BF16", values[0],
+         values[3]);
   decode(TALARIA_F16, reinterpret_cast<const uint8_t*>(words), values, 4);
   expect(values[0] == 1.875f && values[1] == -2 && values[3] == 0x1p-24f, "F16", values[0], values[3]);
 }
@@ -85,7 +88,8 @@ double half_value(uint32_t h) {
   uint32_t exponent = h >> 10 & 31, mantissa = h & 1023;
   double sign = h & 0x8000 ? -1 : 1;
   if (exponent == 31) return mantissa != 0 ? NAN : sign * INFINITY;
-  return sign * (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, static_cast<int>(exponent) - 25));
+  return sign *
+         (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, static_cast<int>(exponent) - 25));
 }
 
 // The nearest float16 to a number, ties to even: in units of its last bit, which double holds exactly.
@@ -115,7 +119,8 @@ void check_halves() {
     float middle = (value + half_to_float(static_cast<uint16_t>(h + 1))) / 2;
     for (float v : {middle, std::nextafter(middle, 0.0f), std::nextafter(middle, middle * 2)}) check_half(v);
   }
-  for (float v : {0.0f, 0x1p-24f, 0x1p-25f, 0x1p-149f, 0x1p-14f, 65504.0f, 65519.996f, 65520.0f, 65536.0f, 3.4e38f, INFINITY, NAN}) {
+  for (float v : {0.0f, 0x1p-24f, 0x1p-25f, 0x1p-149f, 0x1p-14f, 65504.0f, 65519.996f, 65520.0f, 65536.0f, 3.4e38f,
+                  INFINITY, NAN}) {
     for (float s : {v, -v, std::nextafter(v, 0.0f), std::nextafter(v, INFINITY)}) check_half(s);
   }
   Random random{1};
@@ -139,9 +144,11 @@ void check_q8_0(const float (&row)[32]) {
   decode(TALARIA_Q8_0, reinterpret_cast<const uint8_t*>(&block), decoded, 32);
   for (int i = 0; i < 32; i++) {
     // Half away from zero, in double, where adding a half is exact.
-    double scaled = static_cast<double>(row[i] * inverse), q = std::copysign(std::floor(std::fabs(scaled) + 0.5), scaled);
+    double scaled = static_cast<double>(row[i] * inverse),
+           q = std::copysign(std::floor(std::fabs(scaled) + 0.5), scaled);
     if (std::isfinite(inverse)) expect(block.qs[i] == q, "q", block.qs[i], q);
-    expect(std::fabs(decoded[i] - row[i]) <= d * 0.5f * 1.001f + 127 * (d * 0x1p-11f + 0x1p-25f), "decoded", decoded[i], row[i]);
+    expect(std::fabs(decoded[i] - row[i]) <= d * 0.5f * 1.001f + 127 * (d * 0x1p-11f + 0x1p-25f), "decoded", decoded[i],
+           row[i]);
   }
 }
 
@@ -154,7 +161,8 @@ void check_kv() {
     check_q8_0(row);
     uint8_t halves[64];
     encode_kv(TALARIA_F16, row, halves, 32);
-    for (int i = 0; i < 32; i++) expect((halves[2 * i] | halves[2 * i + 1] << 8) == static_cast<int>(nearest_half(row[i])), "F16", row[i], i);
+    for (int i = 0; i < 32; i++)
+      expect((halves[2 * i] | halves[2 * i + 1] << 8) == static_cast<int>(nearest_half(row[i])), "F16", row[i], i);
   }
   for (float fill : {0.0f, 1e-40f, 0x1p-149f, 127.0f, -8e6f}) {
     float row[32];
@@ -169,7 +177,9 @@ void check_kv() {
     decode(TALARIA_Q8_0, reinterpret_cast<const uint8_t*>(&block), decoded, 32);
     for (float v : decoded) expect(std::isnan(v), "a block with a NaN or an infinity decodes to NaN", odd, v);
   }
-  expect(kv_row_bytes(TALARIA_Q8_0, 96) == 102 && kv_row_bytes(TALARIA_F16, 96) == 192 && kv_row_bytes(TALARIA_F32, 96) == 384, "row bytes", 0, 0);
+  expect(kv_row_bytes(TALARIA_Q8_0, 96) == 102 && kv_row_bytes(TALARIA_F16, 96) == 192 &&
+             kv_row_bytes(TALARIA_F32, 96) == 384,
+         "row bytes", 0, 0);
 }
 
 void check_int8() {
@@ -189,7 +199,8 @@ void check_int8() {
         // Where the quotient is within a rounding error of a tie, either neighbour is right.
         double quotient = scale > 0 ? static_cast<double>(row[i]) / scale : 0, q = std::nearbyint(quotient);
         bool tie = std::fabs(std::fabs(quotient - std::trunc(quotient)) - 0.5) < 1e-4;
-        expect(tie ? std::fabs(rounded[i] - row[i]) <= 0.501f * scale : same(rounded[i] + 0.0f, static_cast<float>(scale * q) + 0.0f),
+        expect(tie ? std::fabs(rounded[i] - row[i]) <= 0.501f * scale
+                   : same(rounded[i] + 0.0f, static_cast<float>(scale * q) + 0.0f),
                "int8", rounded[i], scale * q);
       }
     }
@@ -198,7 +209,8 @@ void check_int8() {
   row[3] = NAN;
   row[40] = 1;
   round_to_int8(row, 64);
-  expect(std::isnan(row[0]) && std::isnan(row[3]) && row[40] == 1 && row[41] == 0, "a NaN makes its block NaN", row[0], row[40]);
+  expect(std::isnan(row[0]) && std::isnan(row[3]) && row[40] == 1 && row[41] == 0, "a NaN makes its block NaN", row[0],
+         row[40]);
 }
 
 // --- batches --------------------------------------------------------------------------------------------------------------
@@ -208,12 +220,24 @@ void check_batch() {
   std::vector<int32_t> words(200);
   for (size_t i = 0; i < words.size(); i++) words[i] = static_cast<int32_t>(i);
   Batch batch(shape, words.data());
-  const int32_t found[] = {batch.rows, batch.wanted, batch.masked, *batch.token, *batch.position, *batch.table, *batch.wanted_row, *batch.target,
-                           *batch.adjust_begin, *batch.adjust_token, *batch.adjust_penalty, *batch.adjust_add, *batch.block,
+  const int32_t found[] = {batch.rows,
+                           batch.wanted,
+                           batch.masked,
+                           *batch.token,
+                           *batch.position,
+                           *batch.table,
+                           *batch.wanted_row,
+                           *batch.target,
+                           *batch.adjust_begin,
+                           *batch.adjust_token,
+                           *batch.adjust_penalty,
+                           *batch.adjust_add,
+                           *batch.block,
                            static_cast<int32_t>(*batch.mask)};
   // token, position, table: 3 each from 4 on; wanted_row 2; target 2 * 4; adjust_begin 3; adjust_*: 7 each; block 2 * 5
   const int32_t expected[] = {0, 1, 2, 4, 7, 10, 13, 15, 23, 26, 33, 40, 47, 57};
-  for (size_t i = 0; i < std::size(expected); i++) expect(found[i] == expected[i], "batch section", static_cast<double>(i), found[i]);
+  for (size_t i = 0; i < std::size(expected); i++)
+    expect(found[i] == expected[i], "batch section", static_cast<double>(i), found[i]);
 }
 
 }  // namespace

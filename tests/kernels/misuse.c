@@ -9,12 +9,12 @@
 world the;
 
 static const char* const call_names[CALLS] = {
-    "backend_open", "device_count", "device_get_info", "device_open", "device_close", "read_bandwidth", "sync", "tensor_new",
-    "tensor_free", "write", "read", "step_new", "step_append", "step_end", "step_free", "run", "event_new",
-    "event_free", "event_signal", "event_wait"};
+    "backend_open", "device_count", "device_get_info", "device_open", "device_close", "read_bandwidth", "sync",
+    "tensor_new",   "tensor_free",  "write",           "read",        "step_new",     "step_append",    "step_end",
+    "step_free",    "run",          "event_new",       "event_free",  "event_signal", "event_wait"};
 static const char* const op_names[OPS] = {
-    "", "embed", "attention_input", "attention", "attention_output", "route", "experts", "add_slots", "top_logits", "copy",
-    "zero", "signal", "wait"};
+    "",     "embed", "attention_input", "attention", "attention_output", "route", "experts", "add_slots", "top_logits",
+    "copy", "zero",  "signal",          "wait"};
 
 void demand(bool ok, const char* what) {
   if (ok) return;
@@ -37,14 +37,35 @@ bool one_in(dice* d, int n) { return roll(d, n) == 0; }
 
 int32_t hostile32(dice* d) {
   // Also NaN, infinity, 1e38 and a subnormal, by their bits.
-  static const uint32_t numbers[] = {0, 1, 2, 3, 5, 31, 33, 64, 65, 0xffffffff, 0xfffffffe, 0x7fffffff, 0x80000000, 0x10000, 0x10001,
-                                     0x7fc00000, 0xff800000, 0x7f800000, 0x7e967699, 1, 0xbf800000};
+  static const uint32_t numbers[] = {0,       1,          2,          3,          5,          31,         33,
+                                     64,      65,         0xffffffff, 0xfffffffe, 0x7fffffff, 0x80000000, 0x10000,
+                                     0x10001, 0x7fc00000, 0xff800000, 0x7f800000, 0x7e967699, 1,          0xbf800000};
   return one_in(d, 4) ? (int32_t)roll64(d) : (int32_t)numbers[roll(d, sizeof numbers / sizeof *numbers)];
 }
 
 int64_t hostile64(dice* d) {
-  static const int64_t numbers[] = {0, 1, 2, 3, 4, 31, 33, 255, 257, -1, -2, -4, -64, INT32_MAX, 1ll << 31, 1ll << 32,
-                                    (1ll << 32) + 4, 1ll << 61, 1ll << 62, INT64_MAX, INT64_MAX - 3, INT64_MIN};
+  static const int64_t numbers[] = {0,
+                                    1,
+                                    2,
+                                    3,
+                                    4,
+                                    31,
+                                    33,
+                                    255,
+                                    257,
+                                    -1,
+                                    -2,
+                                    -4,
+                                    -64,
+                                    INT32_MAX,
+                                    1ll << 31,
+                                    1ll << 32,
+                                    (1ll << 32) + 4,
+                                    1ll << 61,
+                                    1ll << 62,
+                                    INT64_MAX,
+                                    INT64_MAX - 3,
+                                    INT64_MIN};
   return one_in(d, 8) ? (int64_t)roll64(d) : numbers[roll(d, sizeof numbers / sizeof *numbers)];
 }
 
@@ -83,7 +104,8 @@ static void fill_pool(dice* d) {
     float number = (float)roll(d, 2000) / 1000 - 1;
     switch (at / PAGE % 6) {
       case 0: break;
-      case 1: case 2: memcpy(&word, &number, 4); break;
+      case 1:
+      case 2: memcpy(&word, &number, 4); break;
       case 3: word = (uint32_t)hostile32(d); break;
       case 4: word = (uint32_t)(roll(d, 8) - 2); break;  // ids of experts, and what is nearly one
       default: word = 0;
@@ -162,12 +184,18 @@ static void* work(void* argument) {
     int device = (int)roll(d, DEVICES);
     if (atomic_load(&the.lost[device]) || one_in(d, 4000)) reopen(d, device);
     int64_t choice = roll(d, 200);
-    if (choice < 130) act_on_steps(d, device);
-    else if (choice < 160) act_on_bytes(d, device);
-    else if (choice < 180) act_on_tensors(d, device);
-    else if (choice < 188) act_on_devices(d);
-    else if (choice < 199) act_on_events(d);
-    else exchange(d);
+    if (choice < 130)
+      act_on_steps(d, device);
+    else if (choice < 160)
+      act_on_bytes(d, device);
+    else if (choice < 180)
+      act_on_tensors(d, device);
+    else if (choice < 188)
+      act_on_devices(d);
+    else if (choice < 199)
+      act_on_events(d);
+    else
+      exchange(d);
   }
   return NULL;
 }
@@ -230,7 +258,8 @@ int main(int count, char** arguments) {
   for (int i = 0; i < threads; i++) pthread_join(handles[i], NULL);
   tidy(&d);
   report(calls);
-  printf("misuse: %ld calls, seed %llu, %d threads: every answer was typed\n", calls, (unsigned long long)seed, threads);
+  printf("misuse: %ld calls, seed %llu, %d threads: every answer was typed\n", calls, (unsigned long long)seed,
+         threads);
   free(pool);
   return 0;
 }

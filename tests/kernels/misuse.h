@@ -16,22 +16,77 @@
 #include "../../kernels/common/formats.h"
 #include "../../native/include/talaria.h"
 
-enum { DEVICES = 2, SIZES = 2, STEPS = 8, EVENTS = 4, HOSTS = DEVICES + 4, EXTRAS = 8, STALE = 64, OPS = 13, CODES = 5 };
+enum {
+  DEVICES = 2,
+  SIZES = 2,
+  STEPS = 8,
+  EVENTS = 4,
+  HOSTS = DEVICES + 4,
+  EXTRAS = 8,
+  STALE = 64,
+  OPS = 13,
+  CODES = 5
+};
 
 // The sizes of the two models whose tensors every device has: the second one holds rows of K-quants.
-enum { ROWS = 4, VOCABULARY = 40, EXPERTS = 4, USED = 2, TOP_WORDS = 12, LAYERS = 2, KV_BLOCKS = 4, KV_POSITIONS = 4, HEAD_DIM = 32 };
+enum {
+  ROWS = 4,
+  VOCABULARY = 40,
+  EXPERTS = 4,
+  USED = 2,
+  TOP_WORDS = 12,
+  LAYERS = 2,
+  KV_BLOCKS = 4,
+  KV_POSITIONS = 4,
+  HEAD_DIM = 32
+};
 enum { MOST_BYTES = 1 << 18 };  // of a tensor that is meant to be valid
 
 typedef enum role {
-  ROLE_X, ROLE_H, ROLE_Q, ROLE_ATTENDED, ROLE_ROUTING, ROLE_SLOTS, ROLE_MAP, ROLE_TOP, ROLE_LOGITS,
-  ROLE_NORM, ROLE_SQUARE, ROLE_KV_WEIGHT, ROLE_TABLE, ROLE_ROUTER, ROLE_GATE, ROLE_UP, ROLE_DOWN,
-  ROLE_KEYS, ROLE_VALUES, ROLES
+  ROLE_X,
+  ROLE_H,
+  ROLE_Q,
+  ROLE_ATTENDED,
+  ROLE_ROUTING,
+  ROLE_SLOTS,
+  ROLE_MAP,
+  ROLE_TOP,
+  ROLE_LOGITS,
+  ROLE_NORM,
+  ROLE_SQUARE,
+  ROLE_KV_WEIGHT,
+  ROLE_TABLE,
+  ROLE_ROUTER,
+  ROLE_GATE,
+  ROLE_UP,
+  ROLE_DOWN,
+  ROLE_KEYS,
+  ROLE_VALUES,
+  ROLES
 } role;
 
 typedef enum call {
-  CALL_BACKEND_OPEN, CALL_DEVICE_COUNT, CALL_DEVICE_GET_INFO, CALL_DEVICE_OPEN, CALL_DEVICE_CLOSE, CALL_READ_BANDWIDTH, CALL_SYNC,
-  CALL_TENSOR_NEW, CALL_TENSOR_FREE, CALL_WRITE, CALL_READ, CALL_STEP_NEW, CALL_STEP_APPEND, CALL_STEP_END,
-  CALL_STEP_FREE, CALL_RUN, CALL_EVENT_NEW, CALL_EVENT_FREE, CALL_EVENT_SIGNAL, CALL_EVENT_WAIT, CALLS
+  CALL_BACKEND_OPEN,
+  CALL_DEVICE_COUNT,
+  CALL_DEVICE_GET_INFO,
+  CALL_DEVICE_OPEN,
+  CALL_DEVICE_CLOSE,
+  CALL_READ_BANDWIDTH,
+  CALL_SYNC,
+  CALL_TENSOR_NEW,
+  CALL_TENSOR_FREE,
+  CALL_WRITE,
+  CALL_READ,
+  CALL_STEP_NEW,
+  CALL_STEP_APPEND,
+  CALL_STEP_END,
+  CALL_STEP_FREE,
+  CALL_RUN,
+  CALL_EVENT_NEW,
+  CALL_EVENT_FREE,
+  CALL_EVENT_SIGNAL,
+  CALL_EVENT_WAIT,
+  CALLS
 } call;
 
 // What is known of a step, so that most of what is done with it makes sense.
@@ -39,7 +94,7 @@ typedef struct step {
   uint64_t handle;
   int size;
   bool ended;
-  uint32_t ops;  // bit per op appended
+  uint32_t ops;    // bit per op appended
   uint64_t event;  // that it waits for
   talaria_batch_shape shape;
 } step;
@@ -103,9 +158,19 @@ void act_on_bytes(dice* d, int device);
 void act_on_events(dice* d);
 void act_on_steps(dice* d, int device);
 void forget_steps(dice* d, int device);
+void renew_all(dice* d, int device);       // the tensors of a device that was opened
+void notice(int device, int32_t code);     // whether a device is lost
 void keep_busy(dice* d, uint64_t device);  // leaves it waiting for a signal that never comes
-void exchange(dice* d);  // a copy from device to device through a host tensor, checked
+void exchange(dice* d);                    // a copy from device to device through a host tensor, checked
 int32_t sync_device(dice* d, int device, uint64_t handle);
+
+// --- calls of steps (misuse_steps.c), settled ---------------------------------------------------------------------------
+
+uint64_t new_step(dice* d, uint64_t device, const talaria_step_options* options, int64_t bytes);
+int32_t append(dice* d, uint64_t device, uint64_t step, int32_t op, const void* args, size_t size, int64_t bytes);
+int32_t end(dice* d, uint64_t device, uint64_t step);
+void free_step(dice* d, uint64_t device, uint64_t step);
+int32_t run(dice* d, uint64_t device, uint64_t step, const int32_t* words, int64_t count, int64_t bytes);
 
 // --- batches (misuse_batch.c) -------------------------------------------------------------------------------------------
 

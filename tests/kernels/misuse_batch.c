@@ -5,7 +5,8 @@
 
 // The sections of a batch in the order of args.h, as offsets in words.
 typedef struct layout {
-  int64_t token, position, table, wanted_row, target, adjust_begin, adjust_token, adjust_penalty, adjust_add, block, mask, end;
+  int64_t token, position, table, wanted_row, target, adjust_begin, adjust_token, adjust_penalty, adjust_add, block,
+      mask, end;
 } layout;
 
 static layout layout_of(const talaria_batch_shape* s) {

@@ -27,13 +27,13 @@ static void note(int device, int at, const step* changed) {
   pthread_mutex_unlock(&lock);
 }
 
-static void notice(int device, int32_t code) {
+void notice(int device, int32_t code) {
   if (code == TALARIA_LOST) atomic_store(&the.lost[device], true);
 }
 
 // --- calls --------------------------------------------------------------------------------------------------------------
 
-static uint64_t new_step(dice* d, uint64_t device, const talaria_step_options* options, int64_t bytes) {
+uint64_t new_step(dice* d, uint64_t device, const talaria_step_options* options, int64_t bytes) {
   talaria_status status, *asked = ask(d, &status);
   void* block;
   uint8_t* given = exact(d, options, sizeof *options, &block);
@@ -43,7 +43,7 @@ static uint64_t new_step(dice* d, uint64_t device, const talaria_step_options* o
   return handle;
 }
 
-static int32_t append(dice* d, uint64_t device, uint64_t step, int32_t op, const void* args, size_t size, int64_t bytes) {
+int32_t append(dice* d, uint64_t device, uint64_t step, int32_t op, const void* args, size_t size, int64_t bytes) {
   talaria_status status, *asked = ask(d, &status);
   void* block;
   uint8_t* given = exact(d, args, size, &block);
@@ -52,18 +52,18 @@ static int32_t append(dice* d, uint64_t device, uint64_t step, int32_t op, const
   return code;
 }
 
-static int32_t end(dice* d, uint64_t device, uint64_t step) {
+int32_t end(dice* d, uint64_t device, uint64_t step) {
   talaria_status status, *asked = ask(d, &status);
   return settle(d, CALL_STEP_END, talaria_step_end(device, step, asked), asked);
 }
 
-static void free_step(dice* d, uint64_t device, uint64_t step) {
+void free_step(dice* d, uint64_t device, uint64_t step) {
   talaria_status status, *asked = ask(d, &status);
   settle(d, CALL_STEP_FREE, talaria_step_free(device, step, asked), asked);
   discard_stale(step);
 }
 
-static int32_t run(dice* d, uint64_t device, uint64_t step, const int32_t* words, int64_t count, int64_t bytes) {
+int32_t run(dice* d, uint64_t device, uint64_t step, const int32_t* words, int64_t count, int64_t bytes) {
   talaria_status status, *asked = ask(d, &status);
   void* block;
   uint8_t* given = exact(d, words, (size_t)count * 4, &block);
@@ -75,7 +75,9 @@ static int32_t run(dice* d, uint64_t device, uint64_t step, const int32_t* words
 // --- args ---------------------------------------------------------------------------------------------------------------
 
 typedef union args {
-  struct { uint32_t size, reserved; } head;
+  struct {
+    uint32_t size, reserved;
+  } head;
   uint32_t words[32];
   talaria_embed_args embed;
   talaria_attention_input_args attention_input;
@@ -102,44 +104,82 @@ static args valid_args(dice* d, int op, int device, const step* s) {
       a.embed = (talaria_embed_args){sizeof a.embed, 0, t[one_in(d, 2) ? ROLE_X : ROLE_H], t[ROLE_TABLE]};
       break;
     case TALARIA_OP_ATTENTION_INPUT:
-      a.attention_input = (talaria_attention_input_args){
-          sizeof a.attention_input, 0, t[ROLE_Q], t[ROLE_X], t[ROLE_NORM], t[ROLE_SQUARE], t[ROLE_KV_WEIGHT], t[ROLE_KV_WEIGHT],
-          t[ROLE_KEYS], t[ROLE_VALUES], (int32_t)roll(d, LAYERS), HEAD_DIM, 2 * (1 + (int32_t)roll(d, HEAD_DIM / 2)), 1e6f, 1e-5f, 0};
+      a.attention_input = (talaria_attention_input_args){sizeof a.attention_input,
+                                                         0,
+                                                         t[ROLE_Q],
+                                                         t[ROLE_X],
+                                                         t[ROLE_NORM],
+                                                         t[ROLE_SQUARE],
+                                                         t[ROLE_KV_WEIGHT],
+                                                         t[ROLE_KV_WEIGHT],
+                                                         t[ROLE_KEYS],
+                                                         t[ROLE_VALUES],
+                                                         (int32_t)roll(d, LAYERS),
+                                                         HEAD_DIM,
+                                                         2 * (1 + (int32_t)roll(d, HEAD_DIM / 2)),
+                                                         1e6f,
+                                                         1e-5f,
+                                                         0};
       break;
     case TALARIA_OP_ATTENTION:
-      a.attention = (talaria_attention_args){
-          sizeof a.attention, 0, t[ROLE_ATTENDED], t[ROLE_Q], t[ROLE_KEYS], t[ROLE_VALUES], (int32_t)roll(d, LAYERS), HEAD_DIM, 0.2f, 0};
+      a.attention = (talaria_attention_args){sizeof a.attention,
+                                             0,
+                                             t[ROLE_ATTENDED],
+                                             t[ROLE_Q],
+                                             t[ROLE_KEYS],
+                                             t[ROLE_VALUES],
+                                             (int32_t)roll(d, LAYERS),
+                                             HEAD_DIM,
+                                             0.2f,
+                                             0};
       break;
     case TALARIA_OP_ATTENTION_OUTPUT:
-      a.attention_output = (talaria_attention_output_args){sizeof a.attention_output, 0, t[ROLE_X], t[ROLE_ATTENDED], t[ROLE_SQUARE]};
+      a.attention_output =
+          (talaria_attention_output_args){sizeof a.attention_output, 0, t[ROLE_X], t[ROLE_ATTENDED], t[ROLE_SQUARE]};
       break;
     case TALARIA_OP_ROUTE:
       a.route = (talaria_route_args){
           sizeof a.route, 0, t[ROLE_ROUTING], t[ROLE_H], t[ROLE_X], t[ROLE_NORM], t[ROLE_ROUTER], 1e-5f, 0};
       break;
     case TALARIA_OP_EXPERTS:
-      a.experts = (talaria_experts_args){sizeof a.experts, 0, t[ROLE_SLOTS], t[ROLE_H], t[ROLE_ROUTING], t[ROLE_GATE], t[ROLE_UP],
-                                         t[ROLE_DOWN], one_in(d, 2) ? t[ROLE_MAP] : 0};
+      a.experts = (talaria_experts_args){sizeof a.experts,
+                                         0,
+                                         t[ROLE_SLOTS],
+                                         t[ROLE_H],
+                                         t[ROLE_ROUTING],
+                                         t[ROLE_GATE],
+                                         t[ROLE_UP],
+                                         t[ROLE_DOWN],
+                                         one_in(d, 2) ? t[ROLE_MAP] : 0};
       break;
     case TALARIA_OP_ADD_SLOTS:
       a.add_slots = (talaria_add_slots_args){sizeof a.add_slots, 0, t[ROLE_X], t[ROLE_SLOTS]};
       break;
     case TALARIA_OP_TOP_LOGITS:
-      a.top_logits = (talaria_top_logits_args){
-          sizeof a.top_logits, 0, t[ROLE_TOP], t[ROLE_X], t[ROLE_NORM], t[ROLE_TABLE], one_in(d, 2) ? t[ROLE_LOGITS] : 0,
-          (TOP_WORDS - 1 - s->shape.targets) / 3, 1e-5f};
+      a.top_logits = (talaria_top_logits_args){sizeof a.top_logits,
+                                               0,
+                                               t[ROLE_TOP],
+                                               t[ROLE_X],
+                                               t[ROLE_NORM],
+                                               t[ROLE_TABLE],
+                                               one_in(d, 2) ? t[ROLE_LOGITS] : 0,
+                                               (TOP_WORDS - 1 - s->shape.targets) / 3,
+                                               1e-5f};
       break;
     case TALARIA_OP_COPY:
-      a.copy = (talaria_copy_args){sizeof a.copy, 0, t[ROLE_H], t[ROLE_X], 4 * roll(d, 8), 4 * roll(d, 8), 4 * (1 + roll(d, 40))};
-      if (one_in(d, 4)) a.copy.target = host_of(d, device);
-      else if (one_in(d, 4)) a.copy.source = host_of(d, device);
-      else if (one_in(d, 4)) a.copy.source = t[ROLE_ROUTING], a.copy.target = t[ROLE_TOP], a.copy.row_bytes = 8;
+      a.copy = (talaria_copy_args){sizeof a.copy,        0, t[ROLE_H], t[ROLE_X], 4 * roll(d, 8), 4 * roll(d, 8),
+                                   4 * (1 + roll(d, 40))};
+      if (one_in(d, 4))
+        a.copy.target = host_of(d, device);
+      else if (one_in(d, 4))
+        a.copy.source = host_of(d, device);
+      else if (one_in(d, 4))
+        a.copy.source = t[ROLE_ROUTING], a.copy.target = t[ROLE_TOP], a.copy.row_bytes = 8;
       break;
     case TALARIA_OP_ZERO:
       a.zero = (talaria_zero_args){sizeof a.zero, 0, one_in(d, 8) ? host_of(d, device) : t[roll(d, ROLE_NORM)]};
       break;
-    default:
-      a.event = (talaria_event_args){sizeof a.event, 0, atomic_load(&the.event[roll(d, EVENTS)])};
+    default: a.event = (talaria_event_args){sizeof a.event, 0, atomic_load(&the.event[roll(d, EVENTS)])};
   }
   return a;
 }
@@ -158,7 +198,14 @@ static void spoil_args(dice* d, int device, int size, args* a) {
   switch (roll(d, 20)) {
     case 0: a->head.size = (uint32_t)hostile32(d); break;
     case 1: a->head.reserved = (uint32_t)hostile32(d); break;
-    case 2: case 3: case 4: case 5: case 6: case 7: case 8: case 9: {  // a handle, in the place of one as a rule
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+    case 8:
+    case 9: {  // a handle, in the place of one as a rule
       uint64_t handle = wrong_handle(d, device, size);
       memcpy(&a->words[2 + 2 * roll(d, words / 2 - 1)], &handle, sizeof handle);
       break;
@@ -174,8 +221,10 @@ static void spoil_args(dice* d, int device, int size, args* a) {
 
 // The small model first; ROWS rows, and a width of `top` that suits two numbers of targets.
 static talaria_batch_shape likely_shape(dice* d) {
-  static const talaria_batch_shape shapes[] = {
-      {ROWS, ROWS, 2, 3, 2, 3, (VOCABULARY + 31) / 32, 0}, {1, 1, 1, 4, 2, 0, 0, 0}, {2, 2, 2, 4, 5, 2, 0, 0}, {ROWS, 0, 1, 5, 0, 0, 0, 0}};
+  static const talaria_batch_shape shapes[] = {{ROWS, ROWS, 2, 3, 2, 3, (VOCABULARY + 31) / 32, 0},
+                                               {1, 1, 1, 4, 2, 0, 0, 0},
+                                               {2, 2, 2, 4, 5, 2, 0, 0},
+                                               {ROWS, 0, 1, 5, 0, 0, 0, 0}};
   return shapes[roll(d, 4)];
 }
 
@@ -282,82 +331,4 @@ void act_on_steps(dice* d, int device) {
   } else {
     run_step(d, device, s);
   }
-}
-
-// --- between devices ----------------------------------------------------------------------------------------------------
-
-enum { EXCHANGED = 32 };
-
-static uint64_t exchange_tensor(dice* d, uint64_t device, int32_t kind) {
-  talaria_tensor_desc desc = {sizeof desc, kind, TALARIA_I32, 0, {1, 1, 1, EXCHANGED}, "exchanged"};
-  talaria_status status, *asked = ask(d, &status);
-  uint64_t handle = talaria_tensor_new(device, (const uint8_t*)&desc, sizeof desc, asked);
-  settle_handle(d, CALL_TENSOR_NEW, handle, asked);
-  return handle;
-}
-
-// A step of one copy, before a signal or after a wait.
-static uint64_t exchange_step(dice* d, uint64_t device, uint64_t target, uint64_t source, uint64_t event, bool sender, bool* ok) {
-  talaria_step_options options = {sizeof options, TALARIA_ACTIVATIONS_HALF, {1, 0, 1, 1, 0, 0, 0, 0}, 0, 0};
-  talaria_copy_args copy = {sizeof copy, 0, target, source, 0, 0, EXCHANGED * 4};
-  talaria_event_args signal = {sizeof signal, 0, event};
-  uint64_t step = new_step(d, device, &options, sizeof options);
-  if (!sender) *ok &= append(d, device, step, TALARIA_OP_WAIT, &signal, sizeof signal, sizeof signal) == TALARIA_OK;
-  *ok &= append(d, device, step, TALARIA_OP_COPY, &copy, sizeof copy, sizeof copy) == TALARIA_OK;
-  if (sender) *ok &= append(d, device, step, TALARIA_OP_SIGNAL, &signal, sizeof signal, sizeof signal) == TALARIA_OK;
-  *ok &= end(d, device, step) == TALARIA_OK;
-  return step;
-}
-
-// What the queue still needs is freed; it must live for as long as the device is open.
-void keep_busy(dice* d, uint64_t device) {
-  talaria_status status;
-  uint64_t event = talaria_event_new(&status);
-  settle_handle(d, CALL_EVENT_NEW, event, &status);
-  uint64_t host = exchange_tensor(d, 0, TALARIA_HOST), target = exchange_tensor(d, device, TALARIA_ACTIVATION);
-  bool ok = true;
-  uint64_t step = exchange_step(d, device, target, host, event, false, &ok);
-  int32_t batch[16] = {1};
-  int64_t words = words_of(&(talaria_batch_shape){1, 0, 1, 1, 0, 0, 0, 0});
-  run(d, device, step, batch, words, words * 4);
-  settle(d, CALL_EVENT_FREE, talaria_event_free(event, &status), &status);
-  settle(d, CALL_TENSOR_FREE, talaria_tensor_free(0, host, &status), &status);
-}
-
-// Objects of its own, so that nobody else writes what is checked; calls fail here only if a device is closed or lost
-// meanwhile, or if `exact` and `ask` passed a null.
-void exchange(dice* d) {
-  uint64_t from = atomic_load(&the.device[0]), to = atomic_load(&the.device[1]);
-  talaria_status status;
-  uint64_t event = talaria_event_new(&status);
-  settle_handle(d, CALL_EVENT_NEW, event, &status);
-  uint64_t source = exchange_tensor(d, from, TALARIA_ACTIVATION), host = exchange_tensor(d, 0, TALARIA_HOST);
-  uint64_t target = exchange_tensor(d, to, TALARIA_ACTIVATION);
-  bool ok = true;
-  uint64_t sender = exchange_step(d, from, host, source, event, true, &ok);
-  uint64_t receiver = exchange_step(d, to, target, host, event, false, &ok);
-  int32_t batch[16] = {1}, sent[EXCHANGED], received[EXCHANGED];
-  int64_t words = words_of(&(talaria_batch_shape){1, 0, 1, 1, 0, 0, 0, 0});
-  for (int i = 0; i < EXCHANGED; i++) sent[i] = (int32_t)roll64(d);
-
-  ok &= settle(d, CALL_WRITE, talaria_write(from, source, 0, (const uint8_t*)sent, sizeof sent, &status), &status) == TALARIA_OK;
-  // Half a pair would race or wait in vain.
-  ok = ok && run(d, from, sender, batch, words, words * 4) == TALARIA_OK;
-  ok = ok && run(d, to, receiver, batch, words, words * 4) == TALARIA_OK;
-  if (one_in(d, 2)) {  // while the queues still use them
-    settle(d, CALL_EVENT_FREE, talaria_event_free(event, &status), &status);
-    settle(d, CALL_TENSOR_FREE, talaria_tensor_free(0, host, &status), &status);
-  }
-  int32_t code = settle(d, CALL_READ, talaria_read(to, target, 0, (uint8_t*)received, sizeof received, &status), &status);
-  notice(1, code);
-  if (ok && code == TALARIA_OK) {
-    demand(memcmp(sent, received, sizeof sent) == 0, "what one device sent is not what the other received");
-    atomic_fetch_add(&the.exchanges, 1);
-  }
-  free_step(d, from, sender);
-  free_step(d, to, receiver);
-  settle(d, CALL_TENSOR_FREE, talaria_tensor_free(from, source, &status), &status);
-  settle(d, CALL_TENSOR_FREE, talaria_tensor_free(to, target, &status), &status);
-  settle(d, CALL_TENSOR_FREE, talaria_tensor_free(0, host, &status), &status);
-  settle(d, CALL_EVENT_FREE, talaria_event_free(event, &status), &status);
 }

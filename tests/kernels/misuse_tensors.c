@@ -1,113 +1,10 @@
-// Devices, tensors, their bytes, and events.
-#include <pthread.h>
+// Tensors and their bytes.
 #include <stdlib.h>
 #include <string.h>
 
 #include "misuse.h"
 
 static const int64_t hidden[SIZES] = {64, 256}, ffn[SIZES] = {32, 256}, width[SIZES] = {32, 128}, held[SIZES] = {3, 1};
-
-// --- devices ------------------------------------------------------------------------------------------------------------
-
-static uint64_t open_device(dice* d, uint64_t backend, int32_t index, talaria_device_options options, int64_t bytes) {
-  talaria_status status, *asked = ask(d, &status);
-  void* block;
-  uint8_t* given = exact(d, &options, sizeof options, &block);
-  uint64_t handle = talaria_device_open(backend, index, given, bytes, asked);
-  settle_handle(d, CALL_DEVICE_OPEN, handle, asked);
-  free(block);
-  return handle;
-}
-
-static void close_device(dice* d, uint64_t handle) {
-  talaria_status status, *asked = ask(d, &status);
-  settle(d, CALL_DEVICE_CLOSE, talaria_device_close(handle, asked), asked);
-}
-
-int32_t sync_device(dice* d, int device, uint64_t handle) {
-  talaria_status status, *asked = ask(d, &status);
-  int32_t code = settle(d, CALL_SYNC, talaria_sync(handle, asked), asked);
-  if (code == TALARIA_LOST) atomic_store(&the.lost[device], true);
-  return code;
-}
-
-static void spoil_device_open(dice* d) {
-  talaria_device_options options = {sizeof options, 2, 2, 0};
-  uint64_t backend = the.backend;
-  int32_t index = 0;
-  int64_t bytes = sizeof options;
-  switch (roll(d, 7)) {
-    case 0: backend = any_handle(d, 0); break;
-    case 1: index = hostile32(d); break;
-    case 2: options.size = (uint32_t)hostile32(d); break;
-    case 3: options.wait_limit_ms = -(int32_t)roll(d, 1000) - 1; break;
-    case 4: options.threads = one_in(d, 2) ? -1 - (int32_t)roll(d, 1000) : 1025 + (int32_t)roll(d, 1000); break;
-    case 5: options.reserved = 1 + (int32_t)roll(d, 1000); break;
-    default: bytes = hostile_bytes(d, bytes);
-  }
-  uint64_t handle = open_device(d, backend, index, options, bytes);
-  if (handle != 0) close_device(d, handle);
-}
-
-static void ask_backend(dice* d) {
-  static const char* const paths[] = {"", "/", "no such library", "libm.so.6", "libtalaria_none.so", NULL};
-  talaria_status status, *asked = ask(d, &status);
-  bool right = one_in(d, 2);
-  uint64_t handle = talaria_backend_open(right ? the.library : paths[roll(d, 6)], asked);
-  settle_handle(d, CALL_BACKEND_OPEN, handle, asked);
-  demand(handle == 0 || handle == the.backend, "a backend that is open was opened again");
-
-  asked = ask(d, &status);
-  int32_t count = talaria_device_count(one_in(d, 2) ? the.backend : any_handle(d, 0), asked);
-  settle_handle(d, CALL_DEVICE_COUNT, (uint64_t)count, asked);
-
-  talaria_device_info info = {.size = sizeof info};
-  int64_t bytes = sizeof info;
-  uint64_t backend = the.backend;
-  int32_t index = 0;
-  switch (roll(d, 8)) {
-    case 0: backend = any_handle(d, 0); break;
-    case 1: index = hostile32(d); break;
-    case 2: info.size = (uint32_t)hostile32(d); break;
-    case 3: bytes = hostile_bytes(d, bytes); break;
-    default: break;
-  }
-  void* block;
-  uint8_t* given = exact(d, &info, sizeof info, &block);
-  asked = ask(d, &status);
-  settle(d, CALL_DEVICE_GET_INFO, talaria_device_get_info(backend, index, given, bytes, asked), asked);
-  free(block);
-}
-
-void act_on_devices(dice* d) {
-  switch (roll(d, 8)) {
-    case 0: ask_backend(d); break;
-    case 1: spoil_device_open(d); break;
-    case 2: {
-      uint64_t handle = any_handle(d, 0);
-      for (int i = 0; i < DEVICES; i++) {
-        if (handle == atomic_load(&the.device[i])) handle = 0;  // that is for `reopen`
-      }
-      close_device(d, handle);
-      break;
-    }
-    case 3: {  // few, since a good one reads a mebibyte some times
-      static const int64_t wrong[] = {0, -1, INT64_MIN, INT64_MAX, (1ll << 40) + 1};
-      if (!one_in(d, 3)) break;
-      uint64_t device = one_in(d, 4) ? any_handle(d, 0) : atomic_load(&the.device[roll(d, DEVICES)]);
-      talaria_status status, *asked = ask(d, &status);
-      double read = talaria_read_bandwidth(device, one_in(d, 2) ? 1 + roll(d, 1 << 20) : wrong[roll(d, 5)], asked);
-      settle_handle(d, CALL_READ_BANDWIDTH, read > 0, asked);
-      break;
-    }
-    default: {
-      int device = (int)roll(d, DEVICES);
-      sync_device(d, device, one_in(d, 4) ? any_handle(d, device) : atomic_load(&the.device[device]));
-    }
-  }
-}
-
-// --- tensors ------------------------------------------------------------------------------------------------------------
 
 static uint64_t new_tensor(dice* d, uint64_t device, const talaria_tensor_desc* desc, int64_t bytes) {
   talaria_status status, *asked = ask(d, &status);
@@ -126,7 +23,8 @@ static void free_tensor(dice* d, uint64_t device, uint64_t handle) {
 }
 
 static int32_t weight_type(dice* d, int64_t columns, bool plain) {
-  static const int32_t types[] = {TALARIA_F32, TALARIA_F16, TALARIA_BF16, TALARIA_Q4_0, TALARIA_Q8_0, TALARIA_Q4_K, TALARIA_Q5_K, TALARIA_Q6_K};
+  static const int32_t types[] = {TALARIA_F32,  TALARIA_F16,  TALARIA_BF16, TALARIA_Q4_0,
+                                  TALARIA_Q8_0, TALARIA_Q4_K, TALARIA_Q5_K, TALARIA_Q6_K};
   return types[roll(d, plain ? 3 : columns % 256 == 0 ? 8 : 5)];
 }
 
@@ -135,20 +33,66 @@ static talaria_tensor_desc describe(dice* d, role role, int size, int32_t kv_typ
   talaria_tensor_desc t = {sizeof t, TALARIA_ACTIVATION, TALARIA_F32, 0, {1, 1, ROWS, h}, "tensor"};
   int64_t weight[3] = {0, 0, 0};  // [planes][rows][columns]
   switch (role) {
-    case ROLE_X: case ROLE_H: case ROLE_Q: case ROLE_ATTENDED: case ROLES: break;
-    case ROLE_ROUTING: t.type = TALARIA_I32; t.shape[3] = 2 * USED; break;
-    case ROLE_SLOTS: t.shape[0] = 1 + roll(d, 2); t.shape[1] = ROWS; t.shape[2] = USED; break;
-    case ROLE_MAP: t.type = TALARIA_I32; t.shape[2] = 1; t.shape[3] = EXPERTS; break;
-    case ROLE_TOP: t.type = TALARIA_I32; t.shape[3] = TOP_WORDS; break;
+    case ROLE_X:
+    case ROLE_H:
+    case ROLE_Q:
+    case ROLE_ATTENDED:
+    case ROLES: break;
+    case ROLE_ROUTING:
+      t.type = TALARIA_I32;
+      t.shape[3] = 2 * USED;
+      break;
+    case ROLE_SLOTS:
+      t.shape[0] = 1 + roll(d, 2);
+      t.shape[1] = ROWS;
+      t.shape[2] = USED;
+      break;
+    case ROLE_MAP:
+      t.type = TALARIA_I32;
+      t.shape[2] = 1;
+      t.shape[3] = EXPERTS;
+      break;
+    case ROLE_TOP:
+      t.type = TALARIA_I32;
+      t.shape[3] = TOP_WORDS;
+      break;
     case ROLE_LOGITS: t.shape[3] = VOCABULARY; break;
-    case ROLE_NORM: weight[0] = weight[1] = 1; weight[2] = h; break;
-    case ROLE_SQUARE: weight[0] = 1; weight[1] = weight[2] = h; break;
-    case ROLE_KV_WEIGHT: weight[0] = 1; weight[1] = w; weight[2] = h; break;
-    case ROLE_TABLE: weight[0] = 1; weight[1] = VOCABULARY; weight[2] = h; break;
-    case ROLE_ROUTER: weight[0] = 1; weight[1] = EXPERTS; weight[2] = h; break;
-    case ROLE_GATE: case ROLE_UP: weight[0] = l; weight[1] = f; weight[2] = h; break;
-    case ROLE_DOWN: weight[0] = l; weight[1] = h; weight[2] = f; break;
-    case ROLE_KEYS: case ROLE_VALUES:
+    case ROLE_NORM:
+      weight[0] = weight[1] = 1;
+      weight[2] = h;
+      break;
+    case ROLE_SQUARE:
+      weight[0] = 1;
+      weight[1] = weight[2] = h;
+      break;
+    case ROLE_KV_WEIGHT:
+      weight[0] = 1;
+      weight[1] = w;
+      weight[2] = h;
+      break;
+    case ROLE_TABLE:
+      weight[0] = 1;
+      weight[1] = VOCABULARY;
+      weight[2] = h;
+      break;
+    case ROLE_ROUTER:
+      weight[0] = 1;
+      weight[1] = EXPERTS;
+      weight[2] = h;
+      break;
+    case ROLE_GATE:
+    case ROLE_UP:
+      weight[0] = l;
+      weight[1] = f;
+      weight[2] = h;
+      break;
+    case ROLE_DOWN:
+      weight[0] = l;
+      weight[1] = h;
+      weight[2] = f;
+      break;
+    case ROLE_KEYS:
+    case ROLE_VALUES:
       t = (talaria_tensor_desc){sizeof t, TALARIA_KV, kv_type, 0, {LAYERS, KV_BLOCKS, KV_POSITIONS, w}, "kv"};
   }
   if (weight[0] != 0) {
@@ -162,7 +106,8 @@ static talaria_tensor_desc describe(dice* d, role role, int size, int32_t kv_typ
 static int64_t bytes_of(const talaria_tensor_desc* t) {
   int64_t values = t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
   switch (t->type) {
-    case TALARIA_F16: case TALARIA_BF16: return values * 2;
+    case TALARIA_F16:
+    case TALARIA_BF16: return values * 2;
     case TALARIA_Q4_0: return values / 32 * (int64_t)sizeof(talaria_block_q4_0);
     case TALARIA_Q8_0: return values / 32 * (int64_t)sizeof(talaria_block_q8_0);
     case TALARIA_Q4_K: return values / 256 * (int64_t)sizeof(talaria_block_q4_k);
@@ -172,7 +117,8 @@ static int64_t bytes_of(const talaria_tensor_desc* t) {
   }
 }
 
-static int32_t write_bytes(dice* d, uint64_t device, uint64_t tensor, int64_t offset, const uint8_t* source, int64_t bytes) {
+static int32_t write_bytes(dice* d, uint64_t device, uint64_t tensor, int64_t offset, const uint8_t* source,
+                           int64_t bytes) {
   talaria_status status, *asked = ask(d, &status);
   return settle(d, CALL_WRITE, talaria_write(device, tensor, offset, source, bytes, asked), asked);
 }
@@ -196,7 +142,8 @@ static void renew_kv(dice* d, int device, int size) {
 }
 
 static void renew_host(dice* d, int at) {
-  talaria_tensor_desc desc = {sizeof desc, TALARIA_HOST, one_in(d, 2) ? TALARIA_F32 : TALARIA_I32, 0, {1, 1, ROWS, hidden[0]}, "host"};
+  talaria_tensor_desc desc = {
+      sizeof desc, TALARIA_HOST, one_in(d, 2) ? TALARIA_F32 : TALARIA_I32, 0, {1, 1, ROWS, hidden[0]}, "host"};
   uint64_t fresh = new_tensor(d, 0, &desc, sizeof desc);
   uint64_t old = fresh != 0 ? atomic_exchange(&the.host[at], fresh) : 0;
   if (old != 0) free_tensor(d, 0, old);
@@ -224,9 +171,12 @@ void act_on_tensors(dice* d, int device) {
   role role = (enum role)roll(d, ROLES);
   uint64_t owner = atomic_load(&the.device[device]);
   switch (roll(d, 8)) {
-    case 0: case 1:
-      if (role < ROLE_KEYS) renew(d, device, size, role, 0);
-      else renew_kv(d, device, size);
+    case 0:
+    case 1:
+      if (role < ROLE_KEYS)
+        renew(d, device, size, role, 0);
+      else
+        renew_kv(d, device, size);
       break;
     case 2: renew_host(d, (int)roll(d, HOSTS)); break;
     case 3: free_tensor(d, one_in(d, 2) ? owner : any_handle(d, device), 0); break;
@@ -260,7 +210,7 @@ void act_on_bytes(dice* d, int device) {
   talaria_tensor_desc desc = describe(d, role, size, TALARIA_F16);
   int64_t row = desc.shape[3] * 4, bytes = row * (1 + roll(d, 3)), offset = one_in(d, 2) ? 0 : row;
   bool by_host = one_in(d, 4);
-  if (by_host) {  // a host tensor, at once or by way of the device
+  if (by_host) {                                // a host tensor, at once or by way of the device
     bool at_once = one_in(d, 2) || owner == 0;  // or while the device is being opened again
     tensor = atomic_load(&the.host[the.separate ? (at_once ? DEVICES + d->thread : device) : roll(d, HOSTS)]);
     owner = at_once ? 0 : owner;
@@ -287,54 +237,9 @@ void act_on_bytes(dice* d, int device) {
   free(memory);
 }
 
-// Closes a device and opens it again with all of its tensors. One thread at a time, so that there is one of each.
-void reopen(dice* d, int device) {
-  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-  pthread_mutex_lock(&lock);
-  uint64_t old = atomic_exchange(&the.device[device], 0);
-  if (old != 0) {
-    if (one_in(d, 2)) keep_busy(d, old);
-    close_device(d, old);
-    discard_stale(old);
-    sync_device(d, device, old);
-    forget_steps(d, device);
-  }
-  atomic_store(&the.lost[device], false);
-  // Mostly one thread: on a busy machine, two that wait for each other take their time.
-  talaria_device_options options = {sizeof options, 2, one_in(d, 4) ? 2 : 1, 0};
-  atomic_store(&the.device[device], open_device(d, the.backend, 0, options, sizeof options));
-  pthread_mutex_unlock(&lock);
+void renew_all(dice* d, int device) {
   for (int size = 0; size < SIZES; size++) {
     for (role role = 0; role < ROLE_KEYS; role++) renew(d, device, size, role, 0);
     renew_kv(d, device, size);
-  }
-}
-
-// --- events -------------------------------------------------------------------------------------------------------------
-
-void act_on_events(dice* d) {
-  talaria_status status, *asked = ask(d, &status);
-  int at = (int)roll(d, EVENTS);
-  uint64_t event = one_in(d, 4) ? any_handle(d, 0) : atomic_load(&the.event[at]);
-  switch (roll(d, 8)) {
-    case 0: {
-      uint64_t fresh = talaria_event_new(asked);
-      settle_handle(d, CALL_EVENT_NEW, fresh, asked);
-      event = atomic_exchange(&the.event[at], fresh);
-      discard_stale(event);
-      asked = ask(d, &status);
-      settle(d, CALL_EVENT_FREE, talaria_event_free(event, asked), asked);
-      break;
-    }
-    case 1:
-      settle(d, CALL_EVENT_FREE, talaria_event_free(one_in(d, 2) ? any_handle(d, 0) : 0, asked), asked);
-      break;
-    case 2: case 3: case 4:
-      settle(d, CALL_EVENT_SIGNAL, talaria_event_signal(event, asked), asked);
-      break;
-    default: {
-      int32_t limit = one_in(d, 8) ? -1 - (int32_t)roll(d, INT32_MAX) : one_in(d, 16);
-      settle(d, CALL_EVENT_WAIT, talaria_event_wait(event, limit, asked), asked);
-    }
   }
 }

@@ -111,6 +111,25 @@ class DeviceGoldenTest {
         assertTrue(rounding > 1e-9, file + ": a Q8_0 cache that rounds nothing: " + rounding);
     }
 
+    /** In batch-invariant mode a text gets the same bits whatever its chunks and whoever shares its batches. */
+    @ParameterizedTest
+    @MethodSource("cases")
+    void batchInvariantRowsDoNotDependOnTheirBatch(String device, String file) throws IOException {
+        List<Prompt> prompts = GoldenModels.prompts(file);
+        Prompt prompt = prompts.getFirst();
+        for (Activations mode : new Activations[] {Activations.HALF, Activations.INT8}) {
+            Setting whole = Setting.of(device, mode, TensorType.Q8_0).invariant();
+            float[][] expected = LogitsRunner.logits(prompt, whole);
+            for (int chunk : new int[] {1, 2, 5, 7, 16}) {
+                Setting setting = whole.chunk(chunk).with(prompts.get(1).tokens());
+                float[][] computed = LogitsRunner.logits(prompt, setting);
+                for (int row = 0; row < expected.length; row++) {
+                    assertArrayEquals(expected[row], computed[row], setting + ", row " + row);
+                }
+            }
+        }
+    }
+
     @ParameterizedTest
     @MethodSource("cases")
     void twoRunsGiveTheSameBits(String device, String file) throws IOException {

@@ -18,17 +18,22 @@ import java.util.List;
 /** Runs prompts of golden files as the {@code logits} command does. */
 final class LogitsRunner {
     /** How to run. */
-    record Setting(String device, Activations activations, TensorType kv, int chunk, int[] company) {
+    record Setting(
+            String device, Activations activations, TensorType kv, int chunk, int[] company, boolean batchInvariant) {
         static Setting of(String device, Activations activations, TensorType kv) {
-            return new Setting(device, activations, kv, Integer.MAX_VALUE, null);
+            return new Setting(device, activations, kv, Integer.MAX_VALUE, null, false);
         }
 
         Setting chunk(int tokens) {
-            return new Setting(device, activations, kv, tokens, company);
+            return new Setting(device, activations, kv, tokens, company, batchInvariant);
         }
 
         Setting with(int[] other) {
-            return new Setting(device, activations, kv, chunk, other);
+            return new Setting(device, activations, kv, chunk, other, batchInvariant);
+        }
+
+        Setting invariant() {
+            return new Setting(device, activations, kv, chunk, company, true);
         }
 
         @Override
@@ -72,6 +77,9 @@ final class LogitsRunner {
                 .sum();
         DecoderOptions options = DecoderOptions.of(setting.activations(), setting.kv(), blocks, chunk * lists.size())
                 .withLogits();
+        if (setting.batchInvariant()) {
+            options = options.withBatchInvariance();
+        }
         List<float[]> rows = new ArrayList<>();
         try (Model model = Model.open(TestData.golden(prompt.file()));
                 Device device = Backends.open(setting.device());
