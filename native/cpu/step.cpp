@@ -2,26 +2,24 @@
 
 #include <algorithm>
 
+#include "../include/batch_layout.hpp"
+
 namespace talaria::cpu {
 
-Batch::Batch(const talaria_batch_shape& s, const int32_t* words) : shape(&s), rows(words[0]), wanted(words[1]), masked(words[2]) {
-  const int32_t* at = words + TALARIA_BATCH_HEADER_WORDS;
-  auto take = [&at](int64_t count) {
-    const int32_t* begin = at;
-    at += count;
-    return begin;
-  };
-  token = take(s.rows);
-  position = take(s.rows);
-  table = take(s.rows);
-  wanted_row = take(s.wanted);
-  target = take(static_cast<int64_t>(s.wanted) * s.targets);
-  adjust_begin = take(static_cast<int64_t>(s.wanted) + 1);
-  adjust_token = take(s.adjustments);
-  adjust_penalty = take(s.adjustments);
-  adjust_add = take(s.adjustments);
-  block = take(static_cast<int64_t>(s.tables) * s.blocks);
-  mask = reinterpret_cast<const uint32_t*>(take(static_cast<int64_t>(s.wanted) * s.mask_words));
+Batch::Batch(const talaria_batch_shape& s, const int32_t* words)
+    : shape(&s), rows(words[0]), wanted(words[1]), masked(words[2]) {
+  BatchLayout at(s);
+  token = words + at.token;
+  position = words + at.position;
+  table = words + at.table;
+  wanted_row = words + at.wanted_row;
+  target = words + at.target;
+  adjust_begin = words + at.adjust_begin;
+  adjust_token = words + at.adjust_token;
+  adjust_penalty = words + at.adjust_penalty;
+  adjust_add = words + at.adjust_add;
+  block = words + at.block;
+  mask = reinterpret_cast<const uint32_t*>(words + at.mask);
 }
 
 Step::Step(const talaria_step_options& options, int32_t wait_limit_ms, const volatile int32_t* cancelled, Pool& pool)

@@ -1,4 +1,5 @@
 // Batches: their size in words, and the check of every word before a kernel sees it.
+#include "../include/batch_layout.hpp"
 #include "core.hpp"
 
 namespace talaria {
@@ -10,40 +11,13 @@ struct Range {
   int32_t value, low, high;
 };
 
-// The sections of a batch, as offsets in words (args.h).
-struct Layout {
-  int64_t token, position, table, wanted_row, target, adjust_begin, adjust_token, adjust_penalty, adjust_add, block,
-      mask, end;
-
-  explicit Layout(const talaria_batch_shape& s) {
-    int64_t at = TALARIA_BATCH_HEADER_WORDS;
-    auto take = [&at](int64_t words) {
-      int64_t begin = at;
-      at += words;
-      return begin;
-    };
-    token = take(s.rows);
-    position = take(s.rows);
-    table = take(s.rows);
-    wanted_row = take(s.wanted);
-    target = take(static_cast<int64_t>(s.wanted) * s.targets);
-    adjust_begin = take(static_cast<int64_t>(s.wanted) + 1);
-    adjust_token = take(s.adjustments);
-    adjust_penalty = take(s.adjustments);
-    adjust_add = take(s.adjustments);
-    block = take(static_cast<int64_t>(s.tables) * s.blocks);
-    mask = take(static_cast<int64_t>(s.wanted) * s.mask_words);
-    end = at;
-  }
-};
-
 void require(bool ok, const char* what, int64_t at, int64_t value) {
   if (!ok)
     fail(TALARIA_INVALID, "batch: %s %lld is %lld", what, static_cast<long long>(at), static_cast<long long>(value));
 }
 
 // Every block that attention reads for a row: those of positions 0 .. its own.
-void check_blocks(const BatchLimits& limits, const int32_t* words, const Layout& at, int32_t row) {
+void check_blocks(const BatchLimits& limits, const int32_t* words, const BatchLayout& at, int32_t row) {
   int64_t position = words[at.position + row];
   int64_t table = words[at.table + row];
   int64_t last = position / limits.kv_positions;
@@ -55,7 +29,7 @@ void check_blocks(const BatchLimits& limits, const int32_t* words, const Layout&
 }
 
 // No two rows may write the same place of the KV cache: which of them came last would be chance.
-void check_writes(const BatchLimits& limits, const int32_t* words, const Layout& at, int32_t rows) {
+void check_writes(const BatchLimits& limits, const int32_t* words, const BatchLayout& at, int32_t rows) {
   std::vector<int64_t> places(static_cast<size_t>(rows));
   for (int32_t row = 0; row < rows; row++) {
     int64_t position = words[at.position + row], column = position / limits.kv_positions;
@@ -91,11 +65,11 @@ void check_batch_shape(const talaria_batch_shape& shape) {
   if (batch_words(shape) > 1 << 27) fail(TALARIA_INVALID, "batch shape: a batch would have over 2^27 words");
 }
 
-int64_t batch_words(const talaria_batch_shape& shape) { return Layout(shape).end; }
+int64_t batch_words(const talaria_batch_shape& shape) { return BatchLayout(shape).end; }
 
 void check_batch(const BatchLimits& limits, const int32_t* words, int64_t count) {
   const talaria_batch_shape& shape = limits.shape;
-  Layout at(shape);
+  BatchLayout at(shape);
   if (count != at.end)
     fail(TALARIA_INVALID, "batch: %lld words, not %lld", static_cast<long long>(count), static_cast<long long>(at.end));
   int32_t rows = words[0], wanted = words[1], masked = words[2];
