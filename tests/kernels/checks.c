@@ -110,6 +110,37 @@ static void check_structs(uint64_t backend) {
   }
 }
 
+// Fields beyond the size: what is reserved must be 0, and what is a number must be one that means something.
+static void check_options(uint64_t backend) {
+  const struct {
+    int32_t wait_limit_ms, threads, reserved;
+    bool right;
+  } devices[] = {{1, 1, 0, true}, {-1, 1, 0, false}, {0, -1, 0, false}, {0, 1025, 0, false}, {0, 1, 1, false}};
+  for (int i = 0; i < 5; i++) {
+    talaria_device_options options = {sizeof options, devices[i].wait_limit_ms, devices[i].threads,
+                                      devices[i].reserved};
+    uint64_t opened = talaria_device_open(backend, 0, (const uint8_t*)&options, sizeof options, &status);
+    expect(status.code, devices[i].right, "device_options", i, 0);
+    if (opened != 0) talaria_device_close(opened, &status);
+  }
+  const struct {
+    int32_t activations, batch_invariant, reserved;
+    bool right;
+  } steps[] = {{1, 0, 0, true},  {2, 1, 0, true},  {0, 0, 0, false},
+               {3, 0, 0, false}, {1, 2, 0, false}, {1, 0, 1, false}};
+  for (int i = 0; i < 6; i++) {
+    talaria_step_options options = {
+        sizeof options, steps[i].activations, {1, 0, 1, 1, 0, 0, 0, 0}, steps[i].batch_invariant, steps[i].reserved};
+    talaria_step_new(device, (const uint8_t*)&options, sizeof options, &status);
+    expect(status.code, steps[i].right, "step_options", i, 1);
+  }
+  for (int32_t reserved = 0; reserved < 2; reserved++) {
+    talaria_tensor_desc desc = {sizeof desc, TALARIA_ACTIVATION, TALARIA_F32, reserved, {1, 1, 1, 1}, ""};
+    talaria_tensor_new(device, (const uint8_t*)&desc, sizeof desc, &status);
+    expect(status.code, reserved == 0, "tensor_desc", reserved, 2);
+  }
+}
+
 static void check_bytes(void) {
   enum { ROW = HIDDEN * 4 };
   uint8_t* buffer = calloc(ROWS, ROW);
@@ -164,6 +195,7 @@ int main(int count, char** arguments) {
   check_full();
   check_lost(backend);
   check_structs(backend);
+  check_options(backend);
   check_bytes();
   expect(talaria_device_close(device, &status), true, "device_close", 0, 0);
   expect(talaria_device_close(other, &status), true, "device_close", 0, 0);
