@@ -87,8 +87,9 @@ final class NativeBackend {
         }
         ByteBuffer options = ByteBuffer.allocateDirect(OPTIONS_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         options.putInt(0, OPTIONS_BYTES).putInt(4, waitLimit).putInt(8, opening.threads());
+        DeviceInfo info = info(index); // first: what fails after opening would leave the device open
         long device =
                 status.checkHandle(Native.talaria_device_open(handle, index, options, OPTIONS_BYTES, status.buffer()));
-        return new NativeDevice(info(index), device);
+        return new NativeDevice(info, device);
     }
 }

@@ -39,10 +39,12 @@ final class NativeDevice implements Device {
     private static final int LABEL_BYTES = 63;
     private static final int STEP_OPTIONS_BYTES = 48;
     private static final int STAGING_BYTES = 8 << 20;
+    private static final int MAX_ROW_BYTES = 64 << 20;
 
     private final DeviceInfo info;
     private final NativeStatus status = new NativeStatus();
     private final Set<Long> steps = new HashSet<>();
+    private final Set<Long> hostTensors = new HashSet<>();
     private final LeakReport leak;
     private long handle;
     private boolean lost;
@@ -72,7 +74,11 @@ final class NativeDevice implements Device {
             copy(source, tensor);
             return tensor;
         } catch (IOException | RuntimeException e) {
-            free(tensor);
+            try {
+                free(tensor);
+            } catch (DeviceException second) {
+                e.addSuppressed(second);
+            }
             throw e;
         }
     }
@@ -80,6 +86,10 @@ final class NativeDevice implements Device {
     private void copy(TensorSource source, NativeTensor tensor) throws IOException {
         long rowBytes = source.type().bytes(source.shape().columns());
         long total = tensor.bytes();
+        if (rowBytes > MAX_ROW_BYTES) {
+            throw DeviceException.invalid("tensor " + source.name() + " has rows of " + rowBytes + " bytes; at most "
+                    + MAX_ROW_BYTES + " can be loaded");
+        }
         int chunk = Math.toIntExact(Math.max(1, STAGING_BYTES / rowBytes) * rowBytes);
         if (staging == null || staging.capacity() < chunk) {
             staging = ByteBuffer.allocateDirect(Math.max(chunk, STAGING_BYTES));
@@ -110,6 +120,9 @@ final class NativeDevice implements Device {
         desc.put(DESC_LABEL, name, 0, Math.min(name.length, LABEL_BYTES));
         long owner = kind == Tensor.Kind.HOST ? 0 : open();
         long tensor = checkHandle(Native.talaria_tensor_new(owner, desc.clear(), DESC_BYTES, status.buffer()));
+        if (kind == Tensor.Kind.HOST) {
+            hostTensors.add(tensor);
+        }
         return new NativeTensor(tensor, label, kind, type, shape);
     }
 
@@ -125,7 +138,9 @@ final class NativeDevice implements Device {
     @Override
     public synchronized void free(Tensor tensor) {
         long owner = tensor.kind() == Tensor.Kind.HOST ? 0 : open();
-        check(Native.talaria_tensor_free(owner, NativeTensor.handleOf(tensor), status.buffer()));
+        long freed = NativeTensor.handleOf(tensor);
+        check(Native.talaria_tensor_free(owner, freed, status.buffer()));
+        hostTensors.remove(freed);
     }
 
     @Override
@@ -142,6 +157,9 @@ final class NativeDevice implements Device {
 
     @Override
     public synchronized void read(Tensor source, long offset, ByteBuffer target) {
+        if (target.isReadOnly()) {
+            throw DeviceException.invalid("tensor " + source.label() + " cannot be read into a read-only buffer");
+        }
         int length = target.remaining();
         ByteBuffer direct = target.isDirect() ? target.slice() : ByteBuffer.allocateDirect(length);
         check(Native.talaria_read(open(), NativeTensor.handleOf(source), offset, direct, length, status.buffer()));
@@ -229,6 +247,9 @@ final class NativeDevice implements Device {
             steps.clear();
             staging = null;
             status.check(Native.talaria_device_close(closing, status.buffer()));
+            // Host tensors belong to no device, but this one made them; steps of others keep theirs.
+            hostTensors.forEach(tensor -> Native.talaria_tensor_free(0, tensor, status.buffer()));
+            hostTensors.clear();
         }
     }
 

@@ -89,6 +89,9 @@ final class ReferenceDevice implements Device {
     @Override
     public void read(Tensor source, long offset, ByteBuffer target) {
         requireOpen();
+        if (target.isReadOnly()) {
+            throw DeviceException.invalid("tensor " + source.label() + " cannot be read into a read-only buffer");
+        }
         int at = words(source, offset, target.remaining());
         ByteBuffer to = target.duplicate().order(ByteOrder.LITTLE_ENDIAN);
         while (to.hasRemaining()) {

@@ -113,6 +113,7 @@ class DeviceMisuseTest {
         try (Device device = Backends.open(name)) {
             Tensor x = floats(device, "x", Shape.of(2, 8));
             invalid(() -> device.write(x, 0, ByteBuffer.allocate(68)));
+            invalid(() -> device.read(x, 0, ByteBuffer.allocateDirect(4).asReadOnlyBuffer()));
             invalid(() -> device.write(x, -4, ByteBuffer.allocate(4)));
             invalid(() -> device.write(x, 64, ByteBuffer.allocate(4)));
             invalid(() -> device.read(x, Long.MAX_VALUE - 3, ByteBuffer.allocate(4)));
