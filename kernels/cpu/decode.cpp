@@ -143,15 +143,6 @@ void decode(int32_t type, const uint8_t* source, float* target, int64_t values) 
   }
 }
 
-void round_to_int8(float* row, int64_t columns) {
-  for (int64_t begin = 0; begin < columns; begin += 32) {
-    int64_t end = begin + 32 < columns ? begin + 32 : columns;
-    float scale = largest_magnitude(row + begin, end - begin) / 127.0f;
-    // A division, since 1 / scale overflows where scale is subnormal.
-    for (int64_t i = begin; i < end; i++) row[i] = scale == 0 ? 0.0f : scale * std::nearbyintf(row[i] / scale);
-  }
-}
-
 int64_t kv_row_bytes(int32_t type, int64_t columns) {
   return type == TALARIA_F32 ? columns * 4 : type == TALARIA_F16 ? columns * 2 : columns / 32 * sizeof(talaria_block_q8_0);
 }

@@ -1,6 +1,6 @@
 #include <vector>
 
-#include "kernels.hpp"
+#include "matmul.hpp"
 
 namespace talaria::cpu {
 

@@ -1,5 +1,5 @@
 // The CPU's ops: C++, one file per op; float32 activations, and int8 where they meet quantised weights in int8 mode. What
-// takes the time is in int8_gemm.inl.
+// takes the time is in simd/kernels.inl, behind simd.hpp.
 //
 // Every op takes its args struct with views in place of handles (talaria_backend.h), the batch, and a context with
 // scratch memory of the size that its *_scratch function states in floats for a step's capacity. No op lets the number
@@ -83,7 +83,7 @@ inline int64_t product(std::initializer_list<int64_t> sizes) {
 
 // --- numbers ----------------------------------------------------------------------------------------------------------
 
-inline float half_to_float(uint16_t h) {
+[[gnu::always_inline]] inline float half_to_float(uint16_t h) {
   uint32_t rest = static_cast<uint32_t>(h & 0x7fff) << 13;
   float value;
   if ((h & 0x7c00) == 0x7c00) rest |= 0x7f800000;  // infinities and NaN keep their mantissa
@@ -97,30 +97,12 @@ uint16_t float_to_half(float value);  // to nearest, ties to even
 // Decodes `values` values of a GGUF type: whole blocks.
 void decode(int32_t type, const uint8_t* source, float* target, int64_t values);
 
-// Rounds a row to int8 blocks of 32 (scale = max|x| / 127 in float32, to nearest even) and back.
-void round_to_int8(float* row, int64_t columns);
-
 // Encodes a row as the KV cache holds it (F32, F16 or Q8_0), and the bytes of such a row.
 void encode_kv(int32_t type, const float* row, uint8_t* target, int64_t columns);
 int64_t kv_row_bytes(int32_t type, int64_t columns);
 
 float dot(const float* a, const float* b, int64_t n);
 void rms_norm(const float* x, const float* norm, float epsilon, float* out, int64_t columns);
-
-// y[r][o] = w[o] . x[r]. x: [rows][w.columns], y: [rows][w.rows].
-struct Matrix {
-  int32_t type;
-  bool packed;
-  const uint8_t* data;
-  int64_t rows, columns, row_bytes;
-
-  // Plane `plane` of a weight [planes][rows][columns].
-  explicit Matrix(const talaria_tensor_view& v, int64_t plane = 0);
-  // One row in the file's layout; `copy` has room for it and is used if it lies in a panel.
-  const uint8_t* row(int64_t index, uint8_t* copy) const;
-};
-int64_t matmul_scratch(int64_t rows, int64_t columns);
-void matmul(const Matrix& w, const float* x, int64_t rows, float* y, const Context& context, float* scratch);
 
 // --- ops --------------------------------------------------------------------------------------------------------------
 
@@ -138,7 +120,7 @@ void attention_output(const talaria_attention_output_args& a, const Batch& batch
 int64_t route_scratch(const talaria_route_args& a, const talaria_batch_shape& shape);
 void route(const talaria_route_args& a, const Batch& batch, const Context& context);
 
-int64_t experts_scratch(const talaria_experts_args& a, const talaria_batch_shape& shape);
+int64_t experts_scratch(const talaria_experts_args& a, const talaria_batch_shape& shape, const Mode& mode);
 void experts(const talaria_experts_args& a, const Batch& batch, const Context& context);
 
 void add_slots(const talaria_add_slots_args& a, const Batch& batch);

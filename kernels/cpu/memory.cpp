@@ -14,7 +14,8 @@ Memory::Memory(const talaria_tensor_desc& desc, int64_t bytes)
       packed_(desc.kind == TALARIA_WEIGHT && is_packed(desc.type)),
       plane_rows_(desc.shape[2]),
       row_bytes_(bytes / (desc.shape[0] * desc.shape[1] * desc.shape[2])) {
-  size_t size = (static_cast<size_t>(bytes) + 63) / 64 * 64;
+  int64_t rows = packed_ ? padded_rows(type_, plane_rows_) : plane_rows_;
+  size_t size = (static_cast<size_t>(desc.shape[0] * desc.shape[1] * rows * row_bytes_) + 63) / 64 * 64;
   data_ = static_cast<uint8_t*>(std::aligned_alloc(64, size));
   if (data_ == nullptr) throw std::bad_alloc();
   std::memset(data_, 0, size);
@@ -38,9 +39,9 @@ void Memory::write(int64_t offset, const uint8_t* source, int64_t bytes, Pool& p
 }
 
 void Memory::write_plane(int64_t plane, int64_t first_row, const uint8_t* rows, int64_t count, Pool& pool) {
-  uint8_t* base = data_ + plane * plane_rows_ * row_bytes_;
-  int64_t packed_rows = plane_rows_ / panel_rows * panel_rows, end_row = first_row + count;
-  int64_t first_panel = first_row / panel_rows, end_panel = (std::min(end_row, packed_rows) + panel_rows - 1) / panel_rows;
+  uint8_t* base = data_ + plane * padded_rows(type_, plane_rows_) * row_bytes_;
+  int64_t end_row = first_row + count;
+  int64_t first_panel = first_row / panel_rows, end_panel = (end_row + panel_rows - 1) / panel_rows;
   pool.run(end_panel - first_panel, [&](int64_t task, int32_t) {
     int64_t begin = (first_panel + task) * panel_rows;
     uint8_t* panel = base + begin * row_bytes_;
@@ -56,10 +57,6 @@ void Memory::write_plane(int64_t plane, int64_t first_row, const uint8_t* rows, 
                 static_cast<size_t>((to - from) * row_bytes_));
     pack_panel(type_, whole.data(), row_bytes_, panel);
   });
-  int64_t tail = std::max(first_row, packed_rows);
-  if (tail < end_row) {
-    std::memcpy(base + tail * row_bytes_, rows + (tail - first_row) * row_bytes_, static_cast<size_t>((end_row - tail) * row_bytes_));
-  }
 }
 
 }  // namespace talaria::cpu

@@ -61,6 +61,10 @@ void for_each_unit(int32_t type, int64_t row_bytes, int64_t first_row, int64_t e
 
 bool is_packed(int32_t type) { return parts_of(type) != nullptr; }
 
+int64_t padded_rows(int32_t type, int64_t rows) {
+  return is_packed(type) ? (rows + panel_rows - 1) / panel_rows * panel_rows : rows;
+}
+
 int64_t block_bytes(int32_t type) {
   switch (type) {
     case TALARIA_F32: return 4;

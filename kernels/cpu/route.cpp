@@ -1,11 +1,11 @@
 #include <cmath>
 
-#include "kernels.hpp"
+#include "matmul.hpp"
 
 namespace talaria::cpu {
 
 int64_t route_scratch(const talaria_route_args& a, const talaria_batch_shape& shape) {
-  return shape.rows * view(a.router).shape[2] + matmul_scratch(shape.rows, view(a.x).shape[3]);
+  return shape.rows * view(a.router).shape[2] + matmul_scratch(shape.rows, view(a.x).shape[3], 1);
 }
 
 void route(const talaria_route_args& a, const Batch& batch, const Context& context) {
@@ -16,7 +16,7 @@ void route(const talaria_route_args& a, const Batch& batch, const Context& conte
   context.pool.run(batch.rows, [&](int64_t row, int32_t) {
     rms_norm(x + row * hidden, floats(a.norm), a.epsilon, h + row * hidden, hidden);
   });
-  matmul(router, h, batch.rows, logits, context, logits + batch.rows * router.rows);
+  matmul({{router, logits}}, h, batch.rows, context, logits + batch.rows * router.rows);
 
   for (int32_t row = 0; row < batch.rows; row++) {
     float* l = logits + row * router.rows;

@@ -2,7 +2,7 @@
 #include <bit>
 #include <cmath>
 
-#include "kernels.hpp"
+#include "matmul.hpp"
 
 namespace talaria::cpu {
 
@@ -76,7 +76,7 @@ constexpr int64_t chunk = 8;
 int64_t top_logits_scratch(const talaria_top_logits_args& a, const talaria_batch_shape&) {
   const talaria_tensor_view& output = view(a.output);
   int64_t hidden = output.shape[3], vocabulary = output.shape[2];
-  return chunk * (hidden + vocabulary) + vocabulary + matmul_scratch(chunk, hidden);
+  return chunk * (hidden + vocabulary) + vocabulary + matmul_scratch(chunk, hidden, 1);
 }
 
 void top_logits(const talaria_top_logits_args& a, const Batch& batch, const Context& context) {
@@ -91,7 +91,7 @@ void top_logits(const talaria_top_logits_args& a, const Batch& batch, const Cont
     for (int64_t i = 0; i < rows; i++) {
       rms_norm(floats(a.x) + batch.wanted_row[begin + i] * hidden, floats(a.norm), a.epsilon, n + i * hidden, hidden);
     }
-    matmul(output, n, rows, plain, context, rest);
+    matmul({{output, plain}}, n, rows, context, rest);
     if (a.logits != 0) std::copy_n(plain, rows * vocabulary, floats(a.logits) + begin * vocabulary);
     for (int64_t i = 0; i < rows; i++) {
       int32_t* top = ints(a.top) + (begin + i) * view(a.top).shape[3];

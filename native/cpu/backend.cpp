@@ -102,6 +102,7 @@ struct Device {
 
   int32_t wait_limit_ms;
   Pool pool;
+  Scratch scratch;
   std::unordered_map<void*, std::unique_ptr<Memory>> tensors;
   std::unordered_map<void*, std::unique_ptr<Step>> steps;
   Queue queue;  // last, and so destroyed first: it may be running a step
@@ -161,7 +162,8 @@ int32_t read(void* device, void* tensor, int64_t offset, uint8_t* target, int64_
 
 int32_t step_new(void* device, const talaria_step_options* options, void** step, talaria_status* status) {
   return guarded(status, [&] {
-    auto made = std::make_unique<Step>(*options, of(device).wait_limit_ms, of(device).queue.cancelled(), of(device).pool);
+    auto made = std::make_unique<Step>(*options, of(device).wait_limit_ms, of(device).queue.cancelled(), of(device).pool,
+                                       of(device).scratch);
     *step = made.get();
     of(device).steps.emplace(made.get(), std::move(made));
   });

@@ -22,8 +22,29 @@ Batch::Batch(const talaria_batch_shape& s, const int32_t* words)
   mask = reinterpret_cast<const uint32_t*>(words + at.mask);
 }
 
-Step::Step(const talaria_step_options& options, int32_t wait_limit_ms, const volatile int32_t* cancelled, Pool& pool)
-    : mode_{options.activations == TALARIA_ACTIVATIONS_INT8}, pool_(pool), wait_limit_ms_(wait_limit_ms), cancelled_(cancelled) {
+void Scratch::reserve(int64_t floats) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (floats <= floats_) return;
+  memory_.reset(new float[static_cast<size_t>(floats)]);  // not set to zero: pages that no op touches take no memory
+  floats_ = floats;
+}
+
+int64_t Scratch::floats() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return floats_;
+}
+
+std::shared_ptr<float[]> Scratch::memory() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return memory_;
+}
+
+Step::Step(const talaria_step_options& options, int32_t wait_limit_ms, const volatile int32_t* cancelled, Pool& pool, Scratch& scratch)
+    : mode_{options.activations == TALARIA_ACTIVATIONS_INT8},
+      pool_(pool),
+      wait_limit_ms_(wait_limit_ms),
+      cancelled_(cancelled),
+      scratch_(scratch) {
   std::memcpy(&shape_, options.batch, sizeof shape_);
 }
 
@@ -34,13 +55,13 @@ const Args& as(const void* args) {
   return *static_cast<const Args*>(args);
 }
 
-int64_t scratch_of(int32_t op, const void* args, const talaria_batch_shape& shape, int32_t threads) {
+int64_t scratch_of(int32_t op, const void* args, const talaria_batch_shape& shape, const Mode& mode, int32_t threads) {
   switch (op) {
     case TALARIA_OP_ATTENTION_INPUT: return attention_input_scratch(as<talaria_attention_input_args>(args), shape);
     case TALARIA_OP_ATTENTION: return attention_scratch(as<talaria_attention_args>(args), shape, threads);
     case TALARIA_OP_ATTENTION_OUTPUT: return attention_output_scratch(as<talaria_attention_output_args>(args), shape);
     case TALARIA_OP_ROUTE: return route_scratch(as<talaria_route_args>(args), shape);
-    case TALARIA_OP_EXPERTS: return experts_scratch(as<talaria_experts_args>(args), shape);
+    case TALARIA_OP_EXPERTS: return experts_scratch(as<talaria_experts_args>(args), shape, mode);
     case TALARIA_OP_TOP_LOGITS: return top_logits_scratch(as<talaria_top_logits_args>(args), shape);
     default: return 0;
   }
@@ -61,24 +82,25 @@ void Step::append(int32_t op, const void* args) {
   Node node{op, std::vector<uint64_t>(size / sizeof(uint64_t))};
   std::memcpy(node.args.data(), args, size);
   nodes_.push_back(std::move(node));
-  scratch_floats_ = std::max(scratch_floats_, scratch_of(op, args, shape_, pool_.threads()));
+  scratch_floats_ = std::max(scratch_floats_, scratch_of(op, args, shape_, mode_, pool_.threads()));
 }
 
 void Step::end(int64_t free_bytes) {
   int64_t bytes = scratch_floats_ * static_cast<int64_t>(sizeof(float));
-  if (bytes >= free_bytes) {
+  if (scratch_floats_ > scratch_.floats() && bytes >= free_bytes) {
     throw Fault{TALARIA_OUT_OF_MEMORY, "a step of " + std::to_string(shape_.rows) + " rows needs " + std::to_string(bytes) +
                                            " bytes of scratch and " + std::to_string(free_bytes) + " are free; use smaller chunks"};
   }
-  scratch_.resize(static_cast<size_t>(scratch_floats_));
+  scratch_.reserve(scratch_floats_);
 }
 
 void Step::run(const int32_t* words) {
   Batch batch(shape_, words);
+  std::shared_ptr<float[]> scratch = scratch_.memory();
   for (const Node& node : nodes_) {
     // After a wait that was cancelled the rest would run, and signal, on data that never came.
     if (cancelled()) return;
-    run_op(node, batch);
+    run_op(node, batch, scratch.get());
   }
 }
 
@@ -91,9 +113,9 @@ void Step::wait_for(talaria_event field) {
   }
 }
 
-void Step::run_op(const Node& node, const Batch& batch) {
+void Step::run_op(const Node& node, const Batch& batch, float* scratch) {
   const void* args = node.args.data();
-  Context context{mode_, pool_, scratch_.data()};
+  Context context{mode_, pool_, scratch};
   switch (node.op) {
     case TALARIA_OP_EMBED: return embed(as<talaria_embed_args>(args), batch, context);
     case TALARIA_OP_ATTENTION_INPUT: return attention_input(as<talaria_attention_input_args>(args), batch, context);

@@ -1,6 +1,8 @@
-// A step on the CPU: its ops in order, each with a copy of its args, and scratch memory for the hungriest of them.
+// A step on the CPU: its ops in order, each with a copy of its args.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "../../kernels/cpu/kernels.hpp"
@@ -8,11 +10,25 @@
 
 namespace talaria::cpu {
 
+// The scratch memory of a device: one step runs at a time, so all share it, and it is as large as the hungriest needs.
+class Scratch {
+ public:
+  // Grows it to so many floats. A step that runs meanwhile keeps what it has. Throws std::bad_alloc.
+  void reserve(int64_t floats);
+  int64_t floats() const;
+  std::shared_ptr<float[]> memory() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<float[]> memory_;
+  int64_t floats_ = 0;
+};
+
 class Step {
  public:
-  Step(const talaria_step_options& options, int32_t wait_limit_ms, const volatile int32_t* cancelled, Pool& pool);
+  Step(const talaria_step_options& options, int32_t wait_limit_ms, const volatile int32_t* cancelled, Pool& pool, Scratch& scratch);
   void append(int32_t op, const void* args);
-  void end(int64_t free_bytes);  // allocates the scratch memory, if it fits
+  void end(int64_t free_bytes);  // sees to the scratch memory, if it fits
   void run(const int32_t* words);
 
  private:
@@ -20,7 +36,7 @@ class Step {
     int32_t op;
     std::vector<uint64_t> args;
   };
-  void run_op(const Node& node, const Batch& batch);
+  void run_op(const Node& node, const Batch& batch, float* scratch);
   void wait_for(talaria_event event);
   bool cancelled() const;
 
@@ -30,8 +46,8 @@ class Step {
   int32_t wait_limit_ms_;
   const volatile int32_t* cancelled_;
   std::vector<Node> nodes_;
+  Scratch& scratch_;
   int64_t scratch_floats_ = 0;
-  std::vector<float> scratch_;
 };
 
 }  // namespace talaria::cpu

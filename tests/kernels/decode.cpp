@@ -132,7 +132,7 @@ void check_halves() {
   }
 }
 
-// --- the KV cache, int8 ---------------------------------------------------------------------------------------------------
+// --- the KV cache ---------------------------------------------------------------------------------------------------------
 
 void check_q8_0(const float (&row)[32]) {
   talaria_block_q8_0 block;
@@ -182,37 +182,6 @@ void check_kv() {
          "row bytes", 0, 0);
 }
 
-void check_int8() {
-  Random random{3};
-  for (int n = 0; n < 20000; n++) {
-    constexpr int columns = 72;  // the last block is short
-    float row[columns], rounded[columns], magnitude = std::ldexp(1.0f, static_cast<int>(random.next() % 270) - 145);
-    for (float& v : row) v = random.in(magnitude);
-    std::copy_n(row, columns, rounded);
-    round_to_int8(rounded, columns);
-    for (int begin = 0; begin < columns; begin += 32) {
-      int end = std::min(begin + 32, columns);
-      float largest = 0;
-      for (int i = begin; i < end; i++) largest = std::max(largest, std::fabs(row[i]));
-      float scale = largest / 127;
-      for (int i = begin; i < end; i++) {
-        // Where the quotient is within a rounding error of a tie, either neighbour is right.
-        double quotient = scale > 0 ? static_cast<double>(row[i]) / scale : 0, q = std::nearbyint(quotient);
-        bool tie = std::fabs(std::fabs(quotient - std::trunc(quotient)) - 0.5) < 1e-4;
-        expect(tie ? std::fabs(rounded[i] - row[i]) <= 0.501f * scale
-                   : same(rounded[i] + 0.0f, static_cast<float>(scale * q) + 0.0f),
-               "int8", rounded[i], scale * q);
-      }
-    }
-  }
-  float row[64] = {};
-  row[3] = NAN;
-  row[40] = 1;
-  round_to_int8(row, 64);
-  expect(std::isnan(row[0]) && std::isnan(row[3]) && row[40] == 1 && row[41] == 0, "a NaN makes its block NaN", row[0],
-         row[40]);
-}
-
 // --- batches --------------------------------------------------------------------------------------------------------------
 
 void check_batch() {
@@ -251,7 +220,6 @@ int main(int count, char** arguments) {
   check_plain();
   check_halves();
   check_kv();
-  check_int8();
   check_batch();
   printf("decode: %ld cases, %ld failures\n", cases, failures);
   return failures != 0;
