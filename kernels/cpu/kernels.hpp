@@ -13,6 +13,7 @@
 #include "../../native/include/talaria_backend.h"
 #include "../../native/cpu/pool.hpp"
 #include "../common/formats.h"
+#include "pages.hpp"
 
 namespace talaria::cpu {
 
@@ -20,20 +21,18 @@ namespace talaria::cpu {
 class Memory {
  public:
   explicit Memory(const talaria_tensor_desc& desc, int64_t bytes);  // zeros; throws std::bad_alloc
-  ~Memory();
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  uint8_t* data() const { return data_; }
+  uint8_t* data() const { return pages_.data(); }
   // Copies bytes in; of a weight, whole rows in the file's layout, which are packed on the way.
   void write(int64_t offset, const uint8_t* source, int64_t bytes, Pool& pool);
 
  private:
   void write_plane(int64_t plane, int64_t first_row, const uint8_t* rows, int64_t count, Pool& pool);
+  void write_panel(uint8_t* plane, int64_t begin, int64_t first_row, const uint8_t* rows, int64_t end_row);
 
   int32_t type_;
   bool packed_;
   int64_t plane_rows_, row_bytes_;
-  uint8_t* data_;
+  Pages pages_;
 };
 
 inline const talaria_tensor_view& view(talaria_tensor field) {

@@ -38,17 +38,16 @@ final class NativeDevice implements Device {
     private static final int DESC_LABEL = 48;
     private static final int LABEL_BYTES = 63;
     private static final int STEP_OPTIONS_BYTES = 48;
-    private static final int STAGING_BYTES = 8 << 20;
     private static final int MAX_ROW_BYTES = 64 << 20;
 
     private final DeviceInfo info;
     private final NativeStatus status = new NativeStatus();
+    private final StagedReader reader = new StagedReader();
     private final Set<Long> steps = new HashSet<>();
     private final Set<Long> hostTensors = new HashSet<>();
     private final LeakReport leak;
     private long handle;
     private boolean lost;
-    private ByteBuffer staging;
 
     NativeDevice(DeviceInfo info, long handle) {
         this.info = info;
@@ -85,20 +84,16 @@ final class NativeDevice implements Device {
 
     private void copy(TensorSource source, NativeTensor tensor) throws IOException {
         long rowBytes = source.type().bytes(source.shape().columns());
-        long total = tensor.bytes();
         if (rowBytes > MAX_ROW_BYTES) {
             throw DeviceException.invalid("tensor " + source.name() + " has rows of " + rowBytes + " bytes; at most "
                     + MAX_ROW_BYTES + " can be loaded");
         }
-        int chunk = Math.toIntExact(Math.max(1, STAGING_BYTES / rowBytes) * rowBytes);
-        if (staging == null || staging.capacity() < chunk) {
-            staging = ByteBuffer.allocateDirect(Math.max(chunk, STAGING_BYTES));
-        }
-        for (long at = 0; at < total; at += chunk) {
-            int length = (int) Math.min(chunk, total - at);
-            source.read(at, staging.clear().limit(length));
-            check(Native.talaria_write(open(), tensor.handle(), at, staging.clear(), length, status.buffer()));
-        }
+        reader.read(
+                source,
+                (int) rowBytes,
+                tensor.bytes(),
+                (at, piece) -> check(
+                        Native.talaria_write(open(), tensor.handle(), at, piece, piece.remaining(), status.buffer())));
     }
 
     @Override
@@ -245,7 +240,6 @@ final class NativeDevice implements Device {
             handle = 0;
             leak.closed();
             steps.clear();
-            staging = null;
             status.check(Native.talaria_device_close(closing, status.buffer()));
             // Host tensors belong to no device, but this one made them; steps of others keep theirs.
             hostTensors.forEach(tensor -> Native.talaria_tensor_free(0, tensor, status.buffer()));

@@ -1,0 +1,54 @@
+package io.talaria.model;
+
+import io.talaria.backend.Activations;
+import io.talaria.backend.Backends;
+import io.talaria.backend.Device;
+import io.talaria.backend.OpenOptions;
+import io.talaria.quant.TensorType;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * A program that loads a model and prints what that took: {@code load_seconds=… file_bytes=… kv_bytes=…
+ * resident_bytes=…}. In a process of its own, because memory is a process's; ci/load-bench.sh and LoadMemoryTest run it.
+ */
+final class LoadProbe {
+    private static final int POSITIONS = 4096;
+
+    private LoadProbe() {}
+
+    /** Arguments: the path of a GGUF file, and the device's name. */
+    public static void main(String[] args) throws IOException {
+        long begin = System.nanoTime();
+        DecoderOptions options =
+                DecoderOptions.of(Activations.INT8, TensorType.F16, DecoderOptions.blocksFor(POSITIONS), 1);
+        try (Model model = Model.open(Path.of(args[0]));
+                Device device = Backends.open(args[1], OpenOptions.DEFAULT);
+                Decoder decoder = Decoder.load(model, device, options, LoadProgress.NONE)) {
+            double seconds = (System.nanoTime() - begin) / 1e9;
+            ModelConfig config = decoder.config();
+            long kvBytes = 2L * config.layers() * POSITIONS * options.kvType().bytes(config.kvWidth());
+            System.out.printf(
+                    Locale.ROOT,
+                    "load_seconds=%.3f file_bytes=%d kv_bytes=%d resident_bytes=%d%n",
+                    seconds,
+                    model.file().fileBytes(),
+                    kvBytes,
+                    residentBytes());
+        }
+    }
+
+    /** Memory of this process that is in RAM, as Linux states it; -1 elsewhere. */
+    private static long residentBytes() throws IOException {
+        Path status = Path.of("/proc/self/status");
+        List<String> lines = Files.exists(status) ? Files.readAllLines(status) : List.of();
+        return lines.stream()
+                .filter(line -> line.startsWith("VmRSS:"))
+                .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) * 1024)
+                .findFirst()
+                .orElse(-1);
+    }
+}
