@@ -8,14 +8,22 @@ namespace talaria::cpu {
 
 namespace {
 
-double log_sum_exp(const float* logits, int64_t n) {
+// Logits that one task adds up: the same pieces whatever the number of threads, so that sums have the same bits.
+constexpr int64_t sum_piece = 4096;
+
+double log_sum_exp(const float* logits, int64_t n, Pool& pool, double* sums) {
   float largest = -INFINITY;
   for (int64_t i = 0; i < n; i++) {
     if (std::isnan(logits[i])) return NAN;
     largest = std::max(largest, logits[i]);
   }
+  int64_t pieces = (n + sum_piece - 1) / sum_piece;
+  pool.run(pieces, [&](int64_t piece, int32_t) {
+    int64_t begin = piece * sum_piece;
+    sums[piece] = simd().sum_of_exp(logits + begin, std::min(sum_piece, n - begin), largest);
+  });
   double sum = 0;
-  for (int64_t i = 0; i < n; i++) sum += std::exp(static_cast<double>(logits[i]) - largest);
+  for (int64_t piece = 0; piece < pieces; piece++) sum += sums[piece];
   return largest + std::log(sum);
 }
 
@@ -55,12 +63,12 @@ void choose(const Batch& batch, int32_t wanted, const float* adjusted, const flo
 
 // Everything that `top` holds for one wanted row.
 void finish_row(const talaria_top_logits_args& a, const Batch& batch, int32_t wanted, const float* plain, float* adjusted,
-                int64_t vocabulary, int32_t* top) {
+                double* sums_scratch, int64_t vocabulary, Pool& pool, int32_t* top) {
   std::copy_n(plain, vocabulary, adjusted);
   adjust(batch, wanted, adjusted);
   choose(batch, wanted, adjusted, plain, vocabulary, a.k, top);
   float* sums = reinterpret_cast<float*>(top + 3 * a.k);
-  double total = log_sum_exp(plain, vocabulary);
+  double total = log_sum_exp(plain, vocabulary, pool, sums_scratch);
   sums[0] = static_cast<float>(total);
   for (int64_t j = 0; j < batch.shape->targets; j++) {
     int32_t target = batch.target[static_cast<int64_t>(wanted) * batch.shape->targets + j];
@@ -76,15 +84,16 @@ constexpr int64_t chunk = 8;
 int64_t top_logits_scratch(const talaria_top_logits_args& a, const talaria_batch_shape&) {
   const talaria_tensor_view& output = view(a.output);
   int64_t hidden = output.shape[3], vocabulary = output.shape[2];
-  return chunk * (hidden + vocabulary) + vocabulary + matmul_scratch(chunk, hidden, 1);
+  return 2 * (vocabulary / sum_piece + 1) + chunk * (hidden + vocabulary) + vocabulary + matmul_scratch(chunk, hidden, 1);
 }
 
 void top_logits(const talaria_top_logits_args& a, const Batch& batch, const Context& context) {
   Matrix output(view(a.output));
   int64_t hidden = output.columns, vocabulary = output.rows;
-  float* n = context.scratch;                             // [chunk][H]
-  float* plain = n + chunk * hidden;              // [chunk][V]
-  float* adjusted = plain + chunk * vocabulary;   // [V]
+  auto* sums = reinterpret_cast<double*>(context.scratch);        // [pieces of the vocabulary]
+  float* n = context.scratch + 2 * (vocabulary / sum_piece + 1);  // [chunk][H]
+  float* plain = n + chunk * hidden;                              // [chunk][V]
+  float* adjusted = plain + chunk * vocabulary;                   // [V]
   float* rest = adjusted + vocabulary;
   for (int64_t begin = 0; begin < batch.wanted; begin += chunk) {
     int64_t rows = std::min<int64_t>(chunk, batch.wanted - begin);
@@ -95,7 +104,7 @@ void top_logits(const talaria_top_logits_args& a, const Batch& batch, const Cont
     if (a.logits != 0) std::copy_n(plain, rows * vocabulary, floats(a.logits) + begin * vocabulary);
     for (int64_t i = 0; i < rows; i++) {
       int32_t* top = ints(a.top) + (begin + i) * view(a.top).shape[3];
-      finish_row(a, batch, static_cast<int32_t>(begin + i), plain + i * vocabulary, adjusted, vocabulary, top);
+      finish_row(a, batch, static_cast<int32_t>(begin + i), plain + i * vocabulary, adjusted, sums, vocabulary, context.pool, top);
     }
   }
 }

@@ -23,12 +23,12 @@ constexpr int64_t lanes = 16;
 
 // --- products with panels ---------------------------------------------------------------------------------------------
 
-// With one row of activations the memory takes the time, and the processor's own prefetching ends with each 4 KiB page.
-// Several rows share what is in the cache already.
+// With few rows of activations the memory takes the time, and the processor's own prefetching ends with each 4 KiB page.
+// Many rows compute for longer than they wait.
 template <int R>
 inline void fetch_ahead(const uint8_t* block, int64_t bytes) {
   constexpr int64_t ahead = 4096;
-  if (R > 1) return;
+  if (R > 4) return;
   for (int64_t at = 0; at < bytes; at += 64) prefetch(block + ahead + at);
 }
 
