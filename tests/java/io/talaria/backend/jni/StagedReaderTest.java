@@ -176,9 +176,14 @@ class StagedReaderTest {
     /** Also if the pieces are always there in time, so that nobody ever waits. */
     @Test
     void anInterruptEndsTheLoadingOfAFastSource() {
-        Bytes source = new Bytes(new byte[64 * MIB], offset -> {});
-        Thread.currentThread().interrupt();
-        assertThrows(InterruptedIOException.class, () -> collect(new StagedReader(), source, 4096, 64 * MIB));
+        CountDownLatch begun = new CountDownLatch(4);
+        Bytes source = new Bytes(new byte[16 * MIB], offset -> begun.countDown());
+        assertThrows(
+                InterruptedIOException.class,
+                () -> new StagedReader().read(source, 4096, 16 * MIB, (offset, piece) -> {
+                    assertDoesNotThrow(() -> begun.await());
+                    Thread.currentThread().interrupt();
+                }));
         assertTrue(Thread.interrupted());
     }
 
