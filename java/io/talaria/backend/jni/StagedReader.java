@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ExecutionException;
@@ -12,7 +13,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.ThreadFactory;
-import java.util.stream.Stream;
 
 /**
  * Reads a weight piece by piece, on threads of its own that are a few pieces ahead of whoever takes them. None of the
@@ -30,7 +30,7 @@ final class StagedReader {
     private static final ThreadFactory THREADS =
             Thread.ofPlatform().daemon().name("weight-reader-", 0).factory();
 
-    private List<ByteBuffer> buffers = List.of();
+    private final List<ByteBuffer> buffers = new ArrayList<>();
 
     /** Takes the pieces of a weight, in their order. */
     @FunctionalInterface
@@ -85,11 +85,13 @@ final class StagedReader {
         return rowBytes * (rows <= ROW_GROUP ? rows : rows / ROW_GROUP * ROW_GROUP);
     }
 
+    /** Leaves room for so many pieces. Buffers are kept, as only the garbage collector frees them. */
     private void reserve(int count, int bytes) {
-        if (buffers.size() < count || buffers.getFirst().capacity() < bytes) {
-            buffers = Stream.generate(() -> ByteBuffer.allocateDirect(bytes))
-                    .limit(count)
-                    .toList();
+        if (!buffers.isEmpty() && buffers.getFirst().capacity() < bytes) {
+            buffers.clear();
+        }
+        while (buffers.size() < count) {
+            buffers.add(ByteBuffer.allocateDirect(Math.max(bytes, PIECE_BYTES)));
         }
     }
 

@@ -1,9 +1,14 @@
-package io.talaria.model;
+package io.talaria.bench;
 
 import io.talaria.backend.Activations;
 import io.talaria.backend.Backends;
 import io.talaria.backend.Device;
 import io.talaria.backend.OpenOptions;
+import io.talaria.model.Decoder;
+import io.talaria.model.DecoderOptions;
+import io.talaria.model.LoadProgress;
+import io.talaria.model.Model;
+import io.talaria.model.ModelConfig;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -12,7 +17,7 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * A program that loads a model and prints what that took: {@code load_seconds=… file_bytes=… kv_bytes=…
+ * A program that loads a model and prints what that took: {@code open_seconds=… load_seconds=… file_bytes=… kv_bytes=…
  * resident_bytes=…}. In a process of its own, because memory is a process's; ci/load-bench.sh and LoadMemoryTest run it.
  */
 final class LoadProbe {
@@ -26,18 +31,22 @@ final class LoadProbe {
         DecoderOptions options =
                 DecoderOptions.of(Activations.INT8, TensorType.F16, DecoderOptions.blocksFor(POSITIONS), 1);
         try (Model model = Model.open(Path.of(args[0]));
-                Device device = Backends.open(args[1], OpenOptions.DEFAULT);
-                Decoder decoder = Decoder.load(model, device, options, LoadProgress.NONE)) {
-            double seconds = (System.nanoTime() - begin) / 1e9;
-            ModelConfig config = decoder.config();
-            long kvBytes = 2L * config.layers() * POSITIONS * options.kvType().bytes(config.kvWidth());
-            System.out.printf(
-                    Locale.ROOT,
-                    "load_seconds=%.3f file_bytes=%d kv_bytes=%d resident_bytes=%d%n",
-                    seconds,
-                    model.file().fileBytes(),
-                    kvBytes,
-                    residentBytes());
+                Device device = Backends.open(args[1], OpenOptions.DEFAULT)) {
+            long opened = System.nanoTime();
+            try (Decoder decoder = Decoder.load(model, device, options, LoadProgress.NONE)) {
+                long loaded = System.nanoTime();
+                ModelConfig config = decoder.config();
+                long kvBytes =
+                        2L * config.layers() * POSITIONS * options.kvType().bytes(config.kvWidth());
+                System.out.printf(
+                        Locale.ROOT,
+                        "open_seconds=%.3f load_seconds=%.3f file_bytes=%d kv_bytes=%d resident_bytes=%d%n",
+                        (opened - begin) / 1e9,
+                        (loaded - opened) / 1e9,
+                        model.file().fileBytes(),
+                        kvBytes,
+                        residentBytes());
+            }
         }
     }
 
