@@ -58,6 +58,10 @@ struct Simd {
   // head. state: [heads][2 + padded]: the largest score, the sum of weights, and the weighted sum of values so far.
   void (*attend)(const AttentionHeads& shape, const float* q, float scale, const float* keys, const float* values,
                  int64_t positions, float* state);
+
+  // Reads n bytes, whole vectors of 256 bytes, and returns something that depends on all of them; fetched ahead or not.
+  int64_t (*read_plain)(const uint8_t* bytes, int64_t n);
+  int64_t (*read_ahead)(const uint8_t* bytes, int64_t n);
 };
 
 // The best that this processor runs. TALARIA_CPU=avx2, avx-vnni or portable in the environment takes a lesser one.

@@ -77,7 +77,7 @@ void q8_0(const uint8_t* panel, const Int8Tile& x, int64_t first, float* y, int6
   constexpr int64_t block_bytes = lanes * sizeof(talaria_block_q8_0);
   Rows<R, 1> rows(x, first);
   for (int64_t block = 0; block < x.columns / 32; block++, panel += block_bytes, rows.next_block()) {
-    fetch_ahead<R>(panel, block_bytes);
+    if (block % 8 == 0) fetch_ahead<R>(panel, 8 * block_bytes);  // in runs like those of the larger blocks
     Floats d = halves(panel);
     Ints w[8];
 #pragma GCC unroll 8
@@ -98,7 +98,7 @@ void q4_0(const uint8_t* panel, const Int8Tile& x, int64_t first, float* y, int6
   constexpr int64_t block_bytes = lanes * sizeof(talaria_block_q4_0);
   Rows<R, 1> rows(x, first);
   for (int64_t block = 0; block < x.columns / 32; block++, panel += block_bytes, rows.next_block()) {
-    fetch_ahead<R>(panel, block_bytes);
+    if (block % 8 == 0) fetch_ahead<R>(panel, 8 * block_bytes);
     Floats d = halves(panel);
     Ints w[8];
 #pragma GCC unroll 4
@@ -248,6 +248,20 @@ PanelProduct panel_product(int32_t type) {
     case TALARIA_Q6_K: return q6_k_tile;
     default: return nullptr;
   }
+}
+
+// --- reading ----------------------------------------------------------------------------------------------------------
+
+// Four sums side by side, so that no addition waits for the one before.
+template <bool ahead>
+int64_t read_all(const uint8_t* bytes, int64_t n) {
+  constexpr int64_t step = 4 * 64;
+  Ints sums[4] = {zero_ints(), zero_ints(), zero_ints(), zero_ints()};
+  for (int64_t at = 0; at + step <= n; at += step) {
+    for (int64_t line = 0; ahead && line < step; line += 64) prefetch(bytes + at + line + 4096);
+    for (int i = 0; i < 4; i++) sums[i] = either(sums[i], load(bytes + at + 64 * i));
+  }
+  return total(either(either(sums[0], sums[1]), either(sums[2], sums[3])));
 }
 
 // --- rounding to int8 -------------------------------------------------------------------------------------------------
@@ -483,7 +497,7 @@ void attend(const AttentionHeads& shape, const float* q, float scale, const floa
 }  // namespace
 
 extern const Simd table;
-const Simd table = {TALARIA_ISA_NAME, panel_product, quantise_row, float_products, silu_multiply,
-                    sum_of_exp,       decode_kv,     encode_halves, attend};
+const Simd table = {TALARIA_ISA_NAME, panel_product, quantise_row, float_products, silu_multiply,  sum_of_exp,
+                    decode_kv,        encode_halves, attend,       read_all<false>, read_all<true>};
 
 }  // namespace talaria::cpu::ISA
