@@ -1,0 +1,107 @@
+package io.talaria.cli;
+
+import io.talaria.backend.Activations;
+import io.talaria.backend.Backends;
+import io.talaria.backend.Device;
+import io.talaria.validate.Check;
+import io.talaria.validate.Check.Outcome;
+import io.talaria.validate.OpValidation;
+import io.talaria.validate.Report;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+        name = "validate",
+        mixinStandardHelpOptions = true,
+        description = "A device against the reference: every verb, and with a MODEL every layer.")
+final class ValidateCommand implements Callable<Integer> {
+    @Parameters(
+            paramLabel = "MODEL",
+            arity = "0..1",
+            description = "Path of a GGUF file. Default: made-up inputs alone.")
+    private String model;
+
+    @Mixin
+    private DeviceOptions devices;
+
+    @Option(names = "--json", description = "One JSON object.")
+    private boolean json;
+
+    @Override
+    public Integer call() throws IOException {
+        DeviceOptions.Choice choice = devices.choose();
+        if (choice.reference()) {
+            throw new BadArgumentException("--device " + choice.device()
+                    + ": comparing the reference with itself shows nothing; name another");
+        }
+        Report report = new Report();
+        try (Device device = choice.open();
+                Device reference = Backends.open("reference")) {
+            List<Activations> modes = OpValidation.modes(device);
+            OpValidation.run(reference, device, modes, report::add, new Progress("Verbs")::at);
+            print(device.info().device(), report);
+        }
+        return report.count(Outcome.FAILED) == 0 ? ExitCode.OK : ExitCode.CHECK_FAILED;
+    }
+
+    private void print(String device, Report report) {
+        if (json) {
+            Map<String, Object> facts = new LinkedHashMap<>();
+            facts.put("device", device);
+            facts.put("passed", report.count(Outcome.PASSED));
+            facts.put("failed", report.count(Outcome.FAILED));
+            facts.put("unsupported", report.count(Outcome.UNSUPPORTED));
+            facts.put("cases", cases(report));
+            Json.print(facts);
+            return;
+        }
+        System.out.println("verb and mode             passed  failed  unsupported  worst error   of bound");
+        for (Report.Group group : report.groups()) {
+            System.out.printf(
+                    Locale.ROOT,
+                    "%-25s %6d %7d %12d  %s%n",
+                    group.name(),
+                    group.passed(),
+                    group.failed(),
+                    group.unsupported(),
+                    group.worst()
+                            .map(worst -> String.format(
+                                    Locale.ROOT, "%11.2g %10.2g  %s", worst.nmse(), worst.bound(), worst.name()))
+                            .orElse(""));
+        }
+        System.out.printf(
+                "%s: %d passed, %d failed, %d unsupported%n",
+                device, report.count(Outcome.PASSED), report.count(Outcome.FAILED), report.count(Outcome.UNSUPPORTED));
+        report.first(Outcome.UNSUPPORTED).ifPresent(check -> explain("First unsupported", check));
+        report.first(Outcome.FAILED).ifPresent(check -> explain("First failure", check));
+    }
+
+    private static void explain(String what, Check check) {
+        System.out.printf("%s: %s: %s%n", what, check.name(), check.detail());
+    }
+
+    private static List<Map<String, Object>> cases(Report report) {
+        List<Map<String, Object>> cases = new ArrayList<>();
+        for (Check check : report.checks()) {
+            Map<String, Object> entry = new LinkedHashMap<>();
+            entry.put("name", check.name());
+            entry.put("verb", check.verb());
+            entry.put("nmse", Double.isFinite(check.nmse()) ? check.nmse() : null);
+            entry.put("bound", check.bound());
+            entry.put("ok", check.ok());
+            entry.put("outcome", check.outcome().name().toLowerCase(Locale.ROOT));
+            entry.put("detail", check.detail());
+            cases.add(entry);
+        }
+        return cases;
+    }
+}

@@ -1,0 +1,146 @@
+package io.talaria.validate;
+
+import io.talaria.backend.Activations;
+import io.talaria.backend.Batch;
+import io.talaria.backend.BatchShape;
+import io.talaria.backend.KvCache;
+import io.talaria.backend.Shape;
+import io.talaria.quant.TensorType;
+import io.talaria.validate.Verbs.AttentionSources;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Cases of {@code attentionInput}: q, and what it put into the cache. A cache is read through {@code attention}: every row
+ * has a block of its own, and a table that names this block first. With q = 0 that gives the values, and with another q
+ * values weighted by what the keys make of it.
+ */
+final class AttentionInputCases {
+    private static final float EPSILON = 1e-5f;
+    private static final float ROPE_BASE = 1e6f;
+    private static final int BLOCK = 32;
+    private static final int SEQUENCES = 3;
+    private static final int LAYER = 1;
+    private static final float PROBE = 0.25f;
+
+    private AttentionInputCases() {}
+
+    /** Formats of the three projections, and what to call them. */
+    private record Types(String name, TensorType query, TensorType key, TensorType value) {
+        static Types of(TensorType type) {
+            return new Types(type.name(), type, type, type);
+        }
+    }
+
+    private record Size(int rows, int hidden, int heads, int kvHeads, int headDim, int ropeDims) {
+        int kvWidth() {
+            return kvHeads * headDim;
+        }
+    }
+
+    /** What is compared. */
+    private record Appended(float[] q, float[] values, float[] keys) {}
+
+    static void add(CaseList cases, List<Activations> modes) {
+        List<Types> types = new ArrayList<>(Formats.ALL.stream().map(Types::of).toList());
+        types.add(new Types("Q4_K Q8_0 Q6_K", TensorType.Q4_K, TensorType.Q8_0, TensorType.Q6_K));
+        for (Types type : types) {
+            for (Activations mode : modes) {
+                for (TensorType kv : new TensorType[] {TensorType.F16, TensorType.Q8_0}) {
+                    cases.add(seed -> make(seed, type, mode, kv, new Size(1, 256, 4, 1, 64, 64)));
+                    cases.add(seed -> make(seed, type, mode, kv, new Size(3, 512, 2, 2, 128, 128)));
+                    cases.add(seed -> make(seed, type, mode, kv, new Size(7, 256, 8, 2, 64, 32)));
+                    cases.add(seed -> make(seed, type, mode, kv, new Size(33, 256, 4, 2, 64, 64)));
+                }
+            }
+        }
+    }
+
+    private static OpCase<?> make(int seed, Types types, Activations mode, TensorType kvType, Size size) {
+        int hidden = size.hidden();
+        MadeWeight norm = MadeWeight.norm(hidden, seed);
+        AttentionSources sources = new AttentionSources(
+                norm,
+                MadeWeight.random("query", types.query(), Shape.of(size.heads() * size.headDim(), hidden), seed + 1),
+                MadeWeight.random("key", types.key(), Shape.of(size.kvWidth(), hidden), seed + 2),
+                MadeWeight.random("value", types.value(), Shape.of(size.kvWidth(), hidden), seed + 3),
+                size.ropeDims(),
+                ROPE_BASE,
+                EPSILON);
+        float[] x = Inputs.settle(Inputs.random(size.rows(), hidden, seed + 4), norm.decoded(), EPSILON, mode);
+        return new OpCase<>(
+                "attentionInput",
+                types.name(),
+                size.rows() + " rows of " + hidden + ", " + size.heads() + "/" + size.kvHeads() + " heads of "
+                        + size.headDim() + ", RoPE " + size.ropeDims() + ", KV " + kvType,
+                mode,
+                verbs -> append(verbs, x, sources, kvType, size),
+                (computed, expected) -> findings(computed, expected, types, mode, kvType, sources.queryWidth()));
+    }
+
+    private static Appended append(Verbs verbs, float[] x, AttentionSources sources, TensorType kvType, Size size)
+            throws IOException {
+        int rows = size.rows();
+        KvCache kv = verbs.rig().cache(kvType, new Shape(LAYER + 1, rows + 1L, BLOCK, size.kvWidth()), size.headDim());
+        float[] q = verbs.attentionInput(scattered(rows), x, sources, kv, LAYER);
+        int width = sources.queryWidth();
+        Batch own = ownBlocks(rows);
+        float[] values = verbs.attention(own, new float[rows * width], width, kv, LAYER);
+        float[] probe = Inputs.random(rows, width, rows);
+        for (int i = 0; i < probe.length; i++) {
+            probe[i] *= PROBE; // large scores would blow up the last bit of a key in F16
+        }
+        float[] keys = verbs.attention(own, probe, width, kv, LAYER);
+        return new Appended(q, values, keys);
+    }
+
+    /** Row by row to three sequences, at positions from 0 to 32767, each in a block of its own. */
+    private static Batch scattered(int rows) {
+        int columns = position(rows, rows == 1 ? 0 : 2) / BLOCK + 1;
+        Batch batch = new Batch(BatchShape.of(Batches.capacity(rows), SEQUENCES, columns));
+        for (int sequence = 0; sequence < SEQUENCES; sequence++) {
+            for (int column = 0; column < columns; column++) {
+                batch.setBlock(sequence, column, 0); // not written, but it must be there
+            }
+        }
+        for (int row = 0; row < rows; row++) {
+            int position = position(rows, row);
+            batch.setBlock(row % SEQUENCES, position / BLOCK, rows - row);
+            batch.addRow(0, position, row % SEQUENCES);
+        }
+        return batch;
+    }
+
+    private static int position(int rows, int row) {
+        if (rows == 1) {
+            return 32767;
+        }
+        return switch (row) {
+            case 1 -> 4095;
+            case 2 -> 32767;
+            default -> 97 * row;
+        };
+    }
+
+    /** The same rows, each as the only one of a sequence that begins with the row's block. */
+    private static Batch ownBlocks(int rows) {
+        Batch batch = new Batch(BatchShape.of(Batches.capacity(rows), rows, 1));
+        for (int row = 0; row < rows; row++) {
+            batch.setBlock(row, 0, rows - row);
+            batch.addRow(0, position(rows, row) % BLOCK, row);
+        }
+        return batch;
+    }
+
+    private static List<Finding> findings(
+            Appended computed, Appended expected, Types types, Activations mode, TensorType kvType, int width) {
+        double q = Bounds.product(types.query(), mode);
+        double kept = Math.max(Bounds.product(types.key(), mode), Bounds.product(types.value(), mode));
+        double read = Math.max(Bounds.ATTENTION, kvType == TensorType.Q8_0 ? Bounds.rounded(kept) : kept);
+        return List.of(
+                Compare.rows("q", computed.q(), expected.q(), width, q),
+                Compare.rows("values", computed.values(), expected.values(), width, read),
+                Compare.rows("keys", computed.keys(), expected.keys(), width, read));
+    }
+}

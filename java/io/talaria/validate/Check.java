@@ -1,0 +1,25 @@
+package io.talaria.validate;
+
+/**
+ * One result of a verb, compared.
+ *
+ * @param verb as {@link io.talaria.backend.DecoderOps} names it
+ * @param group what is summed up in one line: verb and mode
+ * @param name what tells this check from all others
+ * @param nmse the normalised mean squared error of the worst row; infinite if a number is not finite, or an id is wrong
+ * @param bound the largest that passes
+ * @param detail what is wrong, or was forgiven, as a sentence; empty if nothing
+ */
+public record Check(String verb, String group, String name, double nmse, double bound, Outcome outcome, String detail) {
+    /** How a check ended. */
+    public enum Outcome {
+        PASSED,
+        FAILED,
+        /** The device says that it does not compute this. */
+        UNSUPPORTED
+    }
+
+    public boolean ok() {
+        return outcome == Outcome.PASSED;
+    }
+}
