@@ -61,6 +61,11 @@ final class DeviceOptions {
         return new Choice(name, activations(name, reference), kvType(reference), threads);
     }
 
+    /** Whether a mode was named, and not left to the device. */
+    boolean namesActivations() {
+        return activations != null || activationBlock != null;
+    }
+
     private static boolean isReference(String name) {
         return name.equals("reference") || name.startsWith("reference:");
     }

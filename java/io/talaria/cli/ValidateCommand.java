@@ -3,8 +3,11 @@ package io.talaria.cli;
 import io.talaria.backend.Activations;
 import io.talaria.backend.Backends;
 import io.talaria.backend.Device;
+import io.talaria.backend.DeviceException;
+import io.talaria.model.Model;
 import io.talaria.validate.Check;
 import io.talaria.validate.Check.Outcome;
+import io.talaria.validate.ModelValidation;
 import io.talaria.validate.OpValidation;
 import io.talaria.validate.Report;
 import java.io.IOException;
@@ -24,11 +27,19 @@ import picocli.CommandLine.Parameters;
         mixinStandardHelpOptions = true,
         description = "A device against the reference: every verb, and with a MODEL every layer.")
 final class ValidateCommand implements Callable<Integer> {
+    private static final int MAX_TOKENS = 512;
+
     @Parameters(
             paramLabel = "MODEL",
             arity = "0..1",
             description = "Path of a GGUF file. Default: made-up inputs alone.")
     private String model;
+
+    @Option(
+            names = "--tokens",
+            paramLabel = "N",
+            description = "Tokens of the prompt that goes through the MODEL. Default: ${DEFAULT-VALUE}.")
+    private int tokens = 4;
 
     @Mixin
     private DeviceOptions devices;
@@ -43,14 +54,56 @@ final class ValidateCommand implements Callable<Integer> {
             throw new BadArgumentException("--device " + choice.device()
                     + ": comparing the reference with itself shows nothing; name another");
         }
+        if (tokens < 1 || tokens > MAX_TOKENS) {
+            throw new BadArgumentException("--tokens " + tokens + ": write 1 to " + MAX_TOKENS);
+        }
         Report report = new Report();
-        try (Device device = choice.open();
-                Device reference = Backends.open("reference")) {
-            List<Activations> modes = OpValidation.modes(device);
-            OpValidation.run(reference, device, modes, report::add, new Progress("Verbs")::at);
-            print(device.info().device(), report);
+        if (model == null) {
+            validate(null, choice, report);
+        } else {
+            try (Model opened = ModelPath.open(model)) {
+                opened.requireExperts();
+                validate(opened, choice, report);
+            }
         }
         return report.count(Outcome.FAILED) == 0 ? ExitCode.OK : ExitCode.CHECK_FAILED;
+    }
+
+    private void validate(Model opened, DeviceOptions.Choice choice, Report report) throws IOException {
+        if (opened != null && tokens >= opened.config().context()) {
+            throw new BadArgumentException("--tokens " + tokens + ": one more would not fit in the model's context of "
+                    + opened.config().context());
+        }
+        try (Device device = choice.open();
+                Device reference = Backends.open("reference")) {
+            List<Activations> modes = modes(device, choice);
+            OpValidation.run(reference, device, modes, report::add, new Progress("Verbs")::at);
+            if (opened != null) {
+                ModelValidation.run(
+                        opened,
+                        reference,
+                        device,
+                        new ModelValidation.Options(modes, choice.kvType(), tokens),
+                        report::add,
+                        new Progress("Layers")::at);
+            }
+            print(device.info().device(), report);
+        }
+    }
+
+    /** Both modes of the device, or the one that was named. */
+    private List<Activations> modes(Device device, DeviceOptions.Choice choice) {
+        List<Activations> modes = OpValidation.modes(device);
+        if (!devices.namesActivations()) {
+            return modes;
+        }
+        if (!modes.contains(choice.activations())) {
+            throw new DeviceException(
+                    DeviceException.Kind.UNSUPPORTED,
+                    device.info().device() + " rounds activations in blocks of "
+                            + device.info().activationBlock());
+        }
+        return List.of(choice.activations());
     }
 
     private void print(String device, Report report) {

@@ -47,7 +47,7 @@ final class AttentionCases {
     }
 
     private static OpCase<?> make(int seed, Heads heads, Activations mode, TensorType kvType, int... lengths) {
-        return new OpCase<>(
+        return OpCase.of(
                 "attention",
                 "KV " + kvType,
                 heads.heads() + "/" + heads.kvHeads() + " heads of " + heads.dim() + ", lengths "

@@ -23,6 +23,19 @@ final class Bounds {
         return half ? HALF : FLOAT32;
     }
 
+    /** Of what attention reads from a cache that was filled by products with weights of these types. */
+    static double cache(TensorType key, TensorType value, TensorType kv, Activations mode) {
+        double kept = Math.max(product(key, mode), product(value, mode));
+        return Math.max(ATTENTION, kv == TensorType.Q8_0 ? rounded(kept) : kept);
+    }
+
+    /** Of experts with weights of these types: what is between the products is rounded to int8 before a quantised down. */
+    static double experts(TensorType gate, TensorType up, TensorType down, Activations mode) {
+        double products = Math.max(product(gate, mode), product(up, mode));
+        double all = Math.max(products, product(down, mode));
+        return mode != Activations.HALF && down.quantised() ? rounded(all) : all;
+    }
+
     /**
      * Of values within {@code bound} that are then rounded to int8 codes, as experts do between their products and a Q8_0
      * cache does. A relative error e moves that share of the values past the boundary to a neighbouring code that is e in

@@ -2,50 +2,64 @@ package io.talaria.validate;
 
 import java.util.Locale;
 
-/** Floats against floats. */
+/** Floats against floats, row by row: the worst row counts, so that large values cannot hide a wrong small one. */
 final class Compare {
-    private Compare() {}
+    private final float[] computed;
+    private final float[] expected;
+    private final float[] before;
+    private final float[] forgiven;
+    private final int columns;
 
-    /**
-     * Rows of so many values; the worst row counts, so that a row of large values cannot hide a wrong small one.
-     *
-     * @param columns values per row
-     */
+    private Compare(float[] computed, float[] expected, float[] before, float[] forgiven, int columns) {
+        this.computed = computed;
+        this.expected = expected;
+        this.before = before;
+        this.forgiven = forgiven;
+        this.columns = columns;
+    }
+
+    /** @param columns values per row */
     static Finding rows(String part, float[] computed, float[] expected, int columns, double bound) {
-        return rows(part, computed, expected, new float[expected.length], columns, bound);
+        float[] none = new float[expected.length];
+        return new Compare(computed, expected, none, none, columns).finding(part, bound);
     }
 
     /**
-     * The same of what was added to rows that were there before. The sum is rounded once, so a last bit of it is forgiven.
+     * The same of what was added to rows that were there before. Each addition rounds to a bit of the sum, which may be
+     * large against what was added, so that bit is forgiven.
      *
      * @param before the rows before anything was added
+     * @param additions how many were made to each
      */
-    static Finding added(String part, float[] computed, float[] expected, float[] before, int columns, double bound) {
-        return rows(part, computed, expected, before, columns, bound);
+    static Finding added(
+            float[] computed, float[] expected, float[] before, int additions, int columns, double bound) {
+        float[] forgiven = new float[before.length];
+        for (int i = 0; i < before.length; i++) {
+            forgiven[i] = additions * Math.ulp(Math.max(Math.abs(expected[i]), Math.abs(before[i])));
+        }
+        return new Compare(computed, expected, before, forgiven, columns).finding("x", bound);
     }
 
-    private static Finding rows(
-            String part, float[] computed, float[] expected, float[] before, int columns, double bound) {
+    private Finding finding(String part, double bound) {
         double worst = 0;
         int worstRow = 0;
         for (int row = 0; row < expected.length / columns; row++) {
-            double error = nmse(computed, expected, before, row * columns, columns);
+            double error = nmse(row);
             if (error > worst) {
                 worst = error;
                 worstRow = row;
             }
         }
-        String detail = worst <= bound ? "" : where(computed, expected, before, worstRow, columns);
-        return new Finding(part, worst, bound, detail);
+        return new Finding(part, worst, bound, worst <= bound ? "" : where(worstRow));
     }
 
-    private static double nmse(float[] computed, float[] expected, float[] before, int at, int columns) {
+    /** Infinite if a value is not finite. */
+    private double nmse(int row) {
         double error = 0;
         double power = 0;
-        for (int i = at; i < at + columns; i++) {
-            double difference = difference(computed[i], expected[i], before[i]);
+        for (int i = row * columns; i < (row + 1) * columns; i++) {
             double change = (double) expected[i] - before[i];
-            error += difference * difference;
+            error += difference(i) * difference(i);
             power += change * change;
         }
         if (error == 0) {
@@ -55,22 +69,15 @@ final class Compare {
         return Double.isFinite(result) ? result : Double.POSITIVE_INFINITY;
     }
 
-    /** NaN if either is. */
-    private static double difference(float computed, float expected, float before) {
-        double forgiven = before == 0 ? 0 : Math.ulp(Math.max(Math.abs(expected), Math.abs(before)));
-        return Math.max(0, Math.abs((double) computed - expected) - forgiven);
+    private double difference(int i) {
+        double difference = Math.max(0, Math.abs((double) computed[i] - expected[i]) - forgiven[i]);
+        return Double.isNaN(difference) ? Double.POSITIVE_INFINITY : difference;
     }
 
-    private static String where(float[] computed, float[] expected, float[] before, int row, int columns) {
+    private String where(int row) {
         int worst = row * columns;
         for (int i = row * columns; i < (row + 1) * columns; i++) {
-            double difference = difference(computed[i], expected[i], before[i]);
-            if (Double.isNaN(difference) || difference > difference(computed[worst], expected[worst], before[worst])) {
-                worst = i;
-                if (Double.isNaN(difference)) {
-                    break;
-                }
-            }
+            worst = difference(i) > difference(worst) ? i : worst;
         }
         return String.format(
                 Locale.ROOT,

@@ -29,6 +29,30 @@ final class CompareRouting {
         return new CompareRouting(computed, used, experts, bound).rows(expected);
     }
 
+    /**
+     * The first {@code used} pairs of each row, with weights that add up to 1.
+     *
+     * @param routing {@code [R][2 * E]}, or {@code [R][2 * K]} already
+     */
+    static int[] best(int[] routing, int rows, int used) {
+        int listed = routing.length / rows / 2;
+        int[] best = new int[rows * 2 * used];
+        for (int row = 0; row < rows; row++) {
+            double total = 0;
+            for (int k = 0; k < used; k++) {
+                total += Float.intBitsToFloat(routing[row * 2 * listed + listed + k]);
+            }
+            for (int k = 0; k < used; k++) {
+                int at = row * 2 * listed + k;
+                best[row * 2 * used + k] = routing[at];
+                float weight = Float.intBitsToFloat(routing[at + listed]);
+                best[row * 2 * used + used + k] =
+                        Float.floatToRawIntBits(listed == used ? weight : (float) (weight / total));
+            }
+        }
+        return best;
+    }
+
     private Finding rows(int[] expected) {
         double worst = 0;
         String detail = "";

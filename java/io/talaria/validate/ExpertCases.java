@@ -97,7 +97,7 @@ final class ExpertCases {
                 ? oneHot(size.rows(), hidden)
                 : Inputs.settle(Inputs.random(size.rows(), hidden, seed + 1), hidden, mode);
         ExpertSources sources = sources(seed + 2, types, mode, size, part);
-        return new OpCase<>(
+        return OpCase.of(
                 "experts",
                 types.name(),
                 size + (part == Part.WHOLE ? "" : part == Part.DOWN ? ", down" : ", gate and up"),
@@ -108,12 +108,10 @@ final class ExpertCases {
     }
 
     private static double bound(Types types, Activations mode, Part part) {
-        double gateUp = Math.max(Bounds.product(types.gate(), mode), Bounds.product(types.up(), mode));
-        double down = Bounds.product(types.down(), mode);
         return switch (part) {
-            case GATE_UP -> gateUp;
-            case DOWN -> down;
-            case WHOLE -> rounds(types, mode) ? Bounds.rounded(Math.max(gateUp, down)) : Math.max(gateUp, down);
+            case GATE_UP -> Math.max(Bounds.product(types.gate(), mode), Bounds.product(types.up(), mode));
+            case DOWN -> Bounds.product(types.down(), mode);
+            case WHOLE -> Bounds.experts(types.gate(), types.up(), types.down(), mode);
         };
     }
 

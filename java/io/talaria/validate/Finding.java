@@ -12,6 +12,11 @@ record Finding(String part, double nmse, double bound, String detail) {
         return nmse <= bound;
     }
 
+    /** The same with a word on what else may be behind it, if it is not in order. */
+    Finding suspecting(String other) {
+        return ok() ? this : new Finding(part, nmse, bound, detail + "; " + other);
+    }
+
     static Finding wrong(String part, double bound, String detail) {
         return new Finding(part, Double.POSITIVE_INFINITY, bound, detail);
     }

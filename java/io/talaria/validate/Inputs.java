@@ -11,6 +11,7 @@ import java.util.SplittableRandom;
  */
 final class Inputs {
     private static final double OUTLIER = 8;
+    private static final float PROBE = 0.25f;
     /** How near to a boundary, in int8 steps, a value may lie. */
     private static final double MARGIN = 0.02;
 
@@ -25,6 +26,15 @@ final class Inputs {
         }
         for (int row = 0; row < rows; row++) {
             values[row * columns + random.nextInt(columns)] = (float) (row % 2 == 0 ? OUTLIER : -OUTLIER);
+        }
+        return values;
+    }
+
+    /** Queries that read keys from a cache: small, as large scores would blow up the last bit of a key in F16. */
+    static float[] probe(int rows, int columns) {
+        float[] values = random(rows, columns, rows);
+        for (int i = 0; i < values.length; i++) {
+            values[i] *= PROBE;
         }
         return values;
     }

@@ -29,13 +29,13 @@ final class MoveCases {
         int capacity = Batches.capacity(rows);
         float[] x = Inputs.random(rows, hidden, seed);
         float[] slots = Inputs.random(sources * capacity * used, hidden, seed + 1);
-        return new OpCase<>(
+        return OpCase.of(
                 "addSlots",
                 "F32",
                 rows + " rows of " + hidden + ", " + used + " slots of " + sources + " sources",
                 mode,
                 verbs -> verbs.addSlots(Batches.rows(rows), x, slots, sources, used),
-                (computed, expected) -> List.of(Compare.rows("x", computed, expected, hidden, Bounds.FLOAT32)));
+                (computed, expected) -> List.of(Compare.added(computed, expected, x, used, hidden, Bounds.FLOAT32)));
     }
 
     /** From the second row to the third, in tensors of a row length of their own. */
@@ -44,7 +44,7 @@ final class MoveCases {
         float[] to = Inputs.random(2, columns, rows + 1);
         long bytes = (long) columns * Float.BYTES;
         int capacity = Batches.capacity(rows);
-        return new OpCase<>(
+        return OpCase.of(
                 "copy",
                 "F32",
                 rows + " rows of " + columns,
@@ -61,7 +61,7 @@ final class MoveCases {
     }
 
     private static OpCase<?> zero(int seed, Activations mode) {
-        return new OpCase<>(
+        return OpCase.of(
                 "zero",
                 "F32",
                 "3 rows of 5",

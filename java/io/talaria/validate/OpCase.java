@@ -1,7 +1,6 @@
 package io.talaria.validate;
 
 import io.talaria.backend.Activations;
-import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import java.io.IOException;
 import java.util.List;
@@ -9,10 +8,10 @@ import java.util.List;
 /**
  * One verb with one set of inputs: the same body runs on both devices, and the results are compared.
  *
- * @param subject the format, or what else matters most
- * @param shape tells the case from others of the same verb, subject and mode
+ * @param group what a table sums up in one line
+ * @param name tells the case from all others
  */
-record OpCase<T>(String verb, String subject, String shape, Activations mode, Body<T> body, Judge<T> judge) {
+record OpCase<T>(String verb, String group, String name, Activations mode, Body<T> body, Judge<T> judge) {
     /** What runs on a device. */
     interface Body<T> {
         T run(Verbs verbs) throws IOException;
@@ -23,52 +22,67 @@ record OpCase<T>(String verb, String subject, String shape, Activations mode, Bo
         List<Finding> findings(T computed, T expected);
     }
 
-    String group() {
-        return verb + ", " + modeName(mode);
+    /**
+     * What a run came to.
+     *
+     * @param value the device's result if all checks passed, else the reference's, so that one fault is not blamed on what
+     *     comes after it
+     */
+    record Result<T>(List<Check> checks, T value) {}
+
+    /**
+     * A case with inputs that are made up.
+     *
+     * @param subject the format, or what else matters most
+     * @param shape tells the case from others of the same verb, subject and mode
+     */
+    static <T> OpCase<T> of(
+            String verb, String subject, String shape, Activations mode, Body<T> body, Judge<T> judge) {
+        String modeName = modeName(mode);
+        return new OpCase<>(
+                verb, verb + ", " + modeName, verb + " " + subject + " " + modeName + ", " + shape, mode, body, judge);
     }
 
     static String modeName(Activations mode) {
         return mode == Activations.HALF ? "half" : "int8";
     }
 
-    String name() {
-        return verb + " " + subject + " " + modeName(mode) + ", " + shape;
-    }
-
-    @Override
-    public String toString() {
-        return name();
-    }
-
-    List<Check> run(Device reference, Device device) throws IOException {
-        T computed;
-        try (Rig rig = new Rig(device)) {
-            computed = body.run(new Verbs(rig, mode));
+    Result<T> run(Rig reference, Rig device) throws IOException {
+        T expected = runOn(reference, true);
+        try {
+            T computed = runOn(device, false);
+            List<Check> checks =
+                    judge.findings(computed, expected).stream().map(this::check).toList();
+            return new Result<>(checks, checks.stream().allMatch(Check::ok) ? computed : expected);
         } catch (VerbFault e) {
-            return List.of(whole(Check.Outcome.FAILED, e.getMessage()));
+            return new Result<>(List.of(whole(Check.Outcome.FAILED, e.getMessage())), expected);
         } catch (DeviceException e) {
-            return List.of(
-                    switch (e.kind()) {
-                        case UNSUPPORTED -> whole(Check.Outcome.UNSUPPORTED, e.getMessage());
-                        case INVALID -> whole(Check.Outcome.FAILED, "refused: " + e.getMessage());
-                        default -> throw e;
-                    });
+            Check check = switch (e.kind()) {
+                case UNSUPPORTED -> whole(Check.Outcome.UNSUPPORTED, e.getMessage());
+                case INVALID -> whole(Check.Outcome.FAILED, "refused: " + e.getMessage());
+                case OUT_OF_MEMORY, LOST -> throw e;
+            };
+            return new Result<>(List.of(check), expected);
         }
-        try (Rig rig = new Rig(reference)) {
-            T expected = body.run(new Verbs(rig, mode));
-            return judge.findings(computed, expected).stream().map(this::check).toList();
+    }
+
+    private T runOn(Rig rig, boolean reference) throws IOException {
+        try {
+            return body.run(new Verbs(rig, mode, reference));
+        } finally {
+            rig.clear();
         }
     }
 
     private Check whole(Check.Outcome outcome, String detail) {
-        return new Check(verb, group(), name(), Double.POSITIVE_INFINITY, 0, outcome, detail);
+        return new Check(verb, group, name, Double.POSITIVE_INFINITY, 0, outcome, detail);
     }
 
     private Check check(Finding finding) {
         return new Check(
                 verb,
-                group(),
-                name() + ": " + finding.part(),
+                group,
+                name + ": " + finding.part(),
                 finding.nmse(),
                 finding.bound(),
                 finding.ok() ? Check.Outcome.PASSED : Check.Outcome.FAILED,

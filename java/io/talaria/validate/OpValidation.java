@@ -30,7 +30,10 @@ public final class OpValidation {
         CaseList cases = cases(modes);
         for (int done = 0; done < cases.size(); done++) {
             progress.at(done, cases.size());
-            cases.make(done).run(reference, device).forEach(sink);
+            try (Rig expecting = new Rig(reference);
+                    Rig computing = new Rig(device)) {
+                cases.make(done).run(expecting, computing).checks().forEach(sink);
+            }
         }
         progress.at(cases.size(), cases.size());
     }
@@ -38,8 +41,8 @@ public final class OpValidation {
     private static CaseList cases(List<Activations> modes) {
         CaseList cases = new CaseList();
         ProductCases.add(cases, modes);
-        AttentionCases.add(cases, modes);
         AttentionInputCases.add(cases, modes);
+        AttentionCases.add(cases, modes);
         RouteCases.add(cases, modes);
         ExpertCases.add(cases, modes);
         MoveCases.add(cases, modes);

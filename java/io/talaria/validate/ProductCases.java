@@ -36,7 +36,7 @@ final class ProductCases {
     private static OpCase<?> embed(int seed, TensorType type, Activations mode, int rows, int vocabulary) {
         int hidden = Formats.columns(type, 300);
         MadeWeight table = MadeWeight.random("table", type, Shape.of(vocabulary, hidden), seed);
-        return new OpCase<>(
+        return OpCase.of(
                 "embed",
                 type.name(),
                 rows + " rows of " + hidden,
@@ -57,14 +57,14 @@ final class ProductCases {
         MadeWeight weight = MadeWeight.random("output", type, Shape.of(outputs, columns), seed);
         float[] attended = Inputs.settle(Inputs.random(rows, columns, seed + 1), columns, mode);
         float[] x = Inputs.random(rows, outputs, seed + 2);
-        return new OpCase<>(
+        return OpCase.of(
                 "attentionOutput",
                 type.name(),
                 rows + " rows, " + columns + " to " + outputs,
                 mode,
                 verbs -> verbs.attentionOutput(Batches.rows(rows), x, attended, weight),
                 (computed, expected) ->
-                        List.of(Compare.added("x", computed, expected, x, outputs, Bounds.product(type, mode))));
+                        List.of(Compare.added(computed, expected, x, 1, outputs, Bounds.product(type, mode))));
     }
 
     /** @param keepLogits whether the device is asked for all logits too */
@@ -86,7 +86,7 @@ final class ProductCases {
         float[] x = Inputs.settle(Inputs.random(shape.rows(), hidden, seed + 2), norm.decoded(), EPSILON, mode);
         double bound = Bounds.product(type, mode);
         Batch batch = wanted(shape);
-        return new OpCase<>(
+        return OpCase.of(
                 "topLogits",
                 type.name(),
                 shape.toString(),

@@ -33,10 +33,6 @@ final class Rig implements AutoCloseable {
         this.device = device;
     }
 
-    boolean onReference() {
-        return device.info().device().equals("reference");
-    }
-
     Tensor weight(TensorSource source) throws IOException {
         Tensor loaded = weights.get(source);
         if (loaded == null) {

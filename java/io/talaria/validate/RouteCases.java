@@ -31,7 +31,7 @@ final class RouteCases {
                 .withTie(1, experts - 1);
         float[] x = Inputs.random(rows, hidden, seed + 2);
         double bound = routing(type);
-        return new OpCase<>(
+        return OpCase.of(
                 "route",
                 type.name(),
                 rows + " rows of " + hidden + ", " + used + " of " + experts + " experts",

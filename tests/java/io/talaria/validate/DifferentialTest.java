@@ -93,7 +93,7 @@ class DifferentialTest {
             batch.addRow(0, row, 0);
         }
         try (Rig rig = new Rig(device)) {
-            Verbs verbs = new Verbs(rig, mode);
+            Verbs verbs = new Verbs(rig, mode, false);
             for (int part = 0; part < maps.length; part++) {
                 float[] own = verbs.experts(batch, h, routing, held(type, maps[part]));
                 System.arraycopy(own, 0, slots, part * own.length, own.length);
@@ -149,7 +149,7 @@ class DifferentialTest {
                 1e4f,
                 1e-5f);
         try (Rig rig = new Rig(device)) {
-            Verbs verbs = new Verbs(rig, Activations.HALF);
+            Verbs verbs = new Verbs(rig, Activations.HALF, false);
             KvCache kv = rig.cache(type, new Shape(1, 6, 4, 2 * dim), dim);
             float[] attended = {};
             for (int begin = 0; begin < 11; begin += 5) {
