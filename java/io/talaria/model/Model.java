@@ -67,8 +67,8 @@ public final class Model implements AutoCloseable {
      */
     public void requireExperts() throws ModelException {
         if (weights.layout() == ExpertLayout.DENSE) {
-            throw new ModelException(file.paths().getFirst()
-                    + ": a dense model without experts; Talaria runs mixtures of experts");
+            throw new ModelException(
+                    file.paths().getFirst() + ": a dense model without experts; Talaria runs mixtures of experts");
         }
     }
 

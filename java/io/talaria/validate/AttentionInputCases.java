@@ -12,9 +12,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Cases of {@code attentionInput}: q, and what it put into the cache. A cache is read through {@code attention}: every row
- * has a block of its own, and a table that names this block first. With q = 0 that gives the values, and with another q
- * values weighted by what the keys make of it.
+ * Cases of {@code attentionInput}. Every row has a block of its own, at positions far apart; to read what is in the cache,
+ * every row is a sequence that begins with this block.
  */
 final class AttentionInputCases {
     private static final float EPSILON = 1e-5f;
@@ -30,6 +29,10 @@ final class AttentionInputCases {
         static Types of(TensorType type) {
             return new Types(type.name(), type, type, type);
         }
+
+        List<String> list() {
+            return List.of(query.name(), key.name(), value.name());
+        }
     }
 
     private record Size(int rows, int hidden, int heads, int kvHeads, int headDim, int ropeDims) {
@@ -37,9 +40,6 @@ final class AttentionInputCases {
             return kvHeads * headDim;
         }
     }
-
-    /** What is compared. */
-    private record Appended(float[] q, float[] values, float[] keys) {}
 
     static void add(CaseList cases, List<Activations> modes) {
         List<Types> types = new ArrayList<>(Formats.ALL.stream().map(Types::of).toList());
@@ -75,7 +75,8 @@ final class AttentionInputCases {
                         + size.headDim() + ", RoPE " + size.ropeDims() + ", KV " + kvType,
                 mode,
                 verbs -> append(verbs, x, sources, kvType, size),
-                (computed, expected) -> findings(computed, expected, types, mode, kvType, sources.queryWidth()));
+                (computed, expected) ->
+                        computed.against(expected, sources.queryWidth(), sources, mode, kvType, types.list()));
     }
 
     private static Appended append(Verbs verbs, float[] x, AttentionSources sources, TensorType kvType, Size size)
@@ -83,11 +84,7 @@ final class AttentionInputCases {
         int rows = size.rows();
         KvCache kv = verbs.rig().cache(kvType, new Shape(LAYER + 1, rows + 1L, BLOCK, size.kvWidth()), size.headDim());
         float[] q = verbs.attentionInput(scattered(rows), x, sources, kv, LAYER);
-        int width = sources.queryWidth();
-        Batch own = ownBlocks(rows);
-        float[] values = verbs.attention(own, new float[rows * width], width, kv, LAYER);
-        float[] keys = verbs.attention(own, Inputs.probe(rows, width), width, kv, LAYER);
-        return new Appended(q, values, keys);
+        return Appended.read(verbs, q, ownBlocks(rows), kv, LAYER);
     }
 
     /** Row by row to three sequences, at positions from 0 to 32767, each in a block of its own. */
@@ -126,21 +123,5 @@ final class AttentionInputCases {
             batch.addRow(0, position(rows, row) % BLOCK, row);
         }
         return batch;
-    }
-
-    private static List<Finding> findings(
-            Appended computed, Appended expected, Types types, Activations mode, TensorType kvType, int width) {
-        double q = Bounds.product(types.query(), mode);
-        double read = Bounds.cache(types.key(), types.value(), kvType, mode);
-        return List.of(
-                Compare.rows("q", computed.q(), expected.q(), width, q),
-                cached("values", computed.values(), expected.values(), width, read),
-                cached("keys", computed.keys(), expected.keys(), width, read));
-    }
-
-    /** A cache can be seen through {@code attention} alone, so what is wrong there may be either verb's fault. */
-    static Finding cached(String part, float[] computed, float[] expected, int width, double bound) {
-        return Compare.rows("cached " + part, computed, expected, width, bound)
-                .suspecting("this was read through attention, which may be what is wrong if it fails too");
     }
 }

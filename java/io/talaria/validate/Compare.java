@@ -32,12 +32,12 @@ final class Compare {
      * @param additions how many were made to each
      */
     static Finding added(
-            float[] computed, float[] expected, float[] before, int additions, int columns, double bound) {
+            String part, float[] computed, float[] expected, float[] before, int additions, int columns, double bound) {
         float[] forgiven = new float[before.length];
         for (int i = 0; i < before.length; i++) {
             forgiven[i] = additions * Math.ulp(Math.max(Math.abs(expected[i]), Math.abs(before[i])));
         }
-        return new Compare(computed, expected, before, forgiven, columns).finding("x", bound);
+        return new Compare(computed, expected, before, forgiven, columns).finding(part, bound);
     }
 
     private Finding finding(String part, double bound) {

@@ -3,6 +3,7 @@ package io.talaria.validate;
 import io.talaria.backend.Activations;
 import io.talaria.backend.Batch;
 import io.talaria.backend.BatchShape;
+import io.talaria.backend.DeviceException;
 import io.talaria.backend.KvCache;
 import io.talaria.backend.Shape;
 import io.talaria.backend.TensorSource;
@@ -60,10 +61,7 @@ final class ModelPass {
                 new Rows(last + " tokens", batch(Arrays.copyOf(tokens, last), 0)),
                 new Rows("1 token at " + last, batch(new int[] {tokens[last]}, last)));
         Shape cache = new Shape(
-                config.layers(),
-                2L * columns(tokens.length),
-                DecoderOptions.POSITIONS_PER_BLOCK,
-                config.kvWidth());
+                config.layers(), 2L * columns(tokens.length), DecoderOptions.POSITIONS_PER_BLOCK, config.kvWidth());
         expectedKv = reference.cache(kvType, cache, config.headDim());
         computedKv = device.cache(kvType, cache, config.headDim());
     }
@@ -94,13 +92,14 @@ final class ModelPass {
     void embed(Rigs rigs, TensorSource table) throws IOException {
         for (Rows rows : batches) {
             rows.x = check(
-                    rigs,
-                    "embed",
-                    "",
-                    rows,
-                    verbs -> verbs.embed(rows.batch, table),
-                    (computed, expected) -> List.of(
-                            Compare.rows("x, " + names(table), computed, expected, config.hidden(), Bounds.FLOAT32)));
+                            rigs,
+                            "embed",
+                            "",
+                            rows,
+                            verbs -> verbs.embed(rows.batch, table),
+                            (computed, expected) -> List.of(Compare.rows(
+                                    "x, " + names(table), computed, expected, config.hidden(), Bounds.FLOAT32)))
+                    .value();
         }
     }
 
@@ -111,13 +110,43 @@ final class ModelPass {
         }
     }
 
-    /** q, and what attention reads from the cache with q = 0 and with a small q. */
-    private record Appended(float[] q, float[] values, float[] keys) {}
-
     private void attention(Rigs rigs, int layer, LayerWeights weights, Rows rows) throws IOException {
         String where = "blk." + layer + " ";
         int width = config.queryWidth();
         rows.x = Inputs.settle(rows.x, floats(weights.attentionNorm()), config.rmsEpsilon(), mode);
+        OpCase.Result<Appended> input = append(rigs, layer, weights, rows);
+        float[] q = input.value().q();
+        double read = Bounds.cache(weights.key().type(), weights.value().type(), kvType, mode);
+        float[] attended = check(
+                        rigs,
+                        "attention",
+                        where,
+                        rows,
+                        verbs -> {
+                            if (input.unsupported() && !verbs.onReference()) {
+                                throw new DeviceException(
+                                        DeviceException.Kind.UNSUPPORTED, "the cache is empty, as attentionInput is");
+                            }
+                            return verbs.attention(rows.batch, q, width, kv(verbs), layer);
+                        },
+                        (computed, expected) -> List.of(Compare.rows("attended", computed, expected, width, read)))
+                .value();
+        float[] settled = Inputs.settle(attended, width, mode);
+        float[] x = rows.x;
+        double bound = Bounds.product(weights.attentionOutput().type(), mode);
+        String names = "x, " + names(weights.attentionOutput());
+        rows.x = check(
+                        rigs,
+                        "attentionOutput",
+                        where,
+                        rows,
+                        verbs -> verbs.attentionOutput(rows.batch, x, settled, weights.attentionOutput()),
+                        (computed, expected) ->
+                                List.of(Compare.added(names, computed, expected, x, 1, config.hidden(), bound)))
+                .value();
+    }
+
+    private OpCase.Result<Appended> append(Rigs rigs, int layer, LayerWeights weights, Rows rows) throws IOException {
         AttentionSources sources = new AttentionSources(
                 weights.attentionNorm(),
                 weights.query(),
@@ -126,56 +155,25 @@ final class ModelPass {
                 config.ropeDims(),
                 config.ropeBase(),
                 config.rmsEpsilon());
-        TensorType key = weights.key().type();
-        double read = Bounds.cache(key, weights.value().type(), kvType, mode);
-        float[] zeros = new float[rows.batch.rows() * width];
-        float[] probe = Inputs.probe(rows.batch.rows(), width);
-        float[] q = check(
-                        rigs,
-                        "attentionInput",
-                        where,
-                        rows,
-                        verbs -> new Appended(
-                                verbs.attentionInput(rows.batch, rows.x, sources, kv(verbs), layer),
-                                verbs.attention(rows.batch, zeros, width, kv(verbs), layer),
-                                verbs.attention(rows.batch, probe, width, kv(verbs), layer)),
-                        (computed, expected) -> List.of(
-                                Compare.rows(
-                                        "q, " + names(weights.query()),
-                                        computed.q(),
-                                        expected.q(),
-                                        width,
-                                        Bounds.product(weights.query().type(), mode)),
-                                AttentionInputCases.cached(
-                                        "values, " + names(weights.value()),
-                                        computed.values(),
-                                        expected.values(),
-                                        width,
-                                        read),
-                                AttentionInputCases.cached(
-                                        "keys, " + names(weights.key()),
-                                        computed.keys(),
-                                        expected.keys(),
-                                        width,
-                                        read)))
-                .q();
-        float[] attended = check(
+        int width = config.queryWidth();
+        return check(
                 rigs,
-                "attention",
-                where,
+                "attentionInput",
+                "blk." + layer + " ",
                 rows,
-                verbs -> verbs.attention(rows.batch, q, width, kv(verbs), layer),
-                (computed, expected) -> List.of(Compare.rows("attended", computed, expected, width, read)));
-        float[] settled = Inputs.settle(attended, width, mode);
-        float[] x = rows.x;
-        double bound = Bounds.product(weights.attentionOutput().type(), mode);
-        rows.x = check(
-                rigs,
-                "attentionOutput",
-                where,
-                rows,
-                verbs -> verbs.attentionOutput(rows.batch, x, settled, weights.attentionOutput()),
-                (computed, expected) -> List.of(Compare.added(computed, expected, x, 1, config.hidden(), bound)));
+                verbs -> Appended.read(
+                        verbs,
+                        verbs.attentionInput(rows.batch, rows.x, sources, kv(verbs), layer),
+                        rows.batch,
+                        kv(verbs),
+                        layer),
+                (computed, expected) -> computed.against(
+                        expected,
+                        width,
+                        sources,
+                        mode,
+                        kvType,
+                        List.of(names(weights.query()), names(weights.key()), names(weights.value()))));
     }
 
     private void experts(Rigs rigs, String where, LayerWeights weights, Rows rows) throws IOException {
@@ -184,45 +182,47 @@ final class ModelPass {
         float[] x = rows.x;
         double routing = RouteCases.routing(weights.router().type());
         Routed routed = check(
-                rigs,
-                "route",
-                where,
-                rows,
-                verbs -> verbs.route(
-                        rows.batch,
-                        x,
-                        weights.ffnNorm(),
-                        weights.router(),
-                        config.rmsEpsilon(),
-                        verbs.onReference() ? config.experts() : used),
-                (computed, expected) ->
-                        RouteCases.findings(computed, expected, hidden, used, config.experts(), routing));
+                        rigs,
+                        "route",
+                        where,
+                        rows,
+                        verbs -> verbs.route(
+                                rows.batch,
+                                x,
+                                weights.ffnNorm(),
+                                weights.router(),
+                                config.rmsEpsilon(),
+                                verbs.onReference() ? config.experts() : used),
+                        (computed, expected) ->
+                                RouteCases.findings(computed, expected, hidden, used, config.experts(), routing))
+                .value();
         int[] chosen = CompareRouting.best(routed.routing(), rows.batch.rows(), used);
         float[] h = Inputs.settle(routed.h(), hidden, mode);
-        ExpertSources sources =
-                new ExpertSources(weights.gate(), weights.up(), weights.down(), Optional.empty());
+        ExpertSources sources = new ExpertSources(weights.gate(), weights.up(), weights.down(), Optional.empty());
         double bound = Bounds.experts(
                 weights.gate().type(), weights.up().type(), weights.down().type(), mode);
         float[] slots = check(
-                rigs,
-                "experts",
-                where,
-                rows,
-                verbs -> verbs.experts(rows.batch, h, chosen, sources),
-                (computed, expected) -> List.of(Compare.rows(
-                        "slots, " + names(weights.gate(), weights.up(), weights.down()),
-                        computed,
-                        expected,
-                        hidden,
-                        bound)));
+                        rigs,
+                        "experts",
+                        where,
+                        rows,
+                        verbs -> verbs.experts(rows.batch, h, chosen, sources),
+                        (computed, expected) -> List.of(Compare.rows(
+                                "slots, " + names(weights.gate(), weights.up(), weights.down()),
+                                computed,
+                                expected,
+                                hidden,
+                                bound)))
+                .value();
         rows.x = check(
-                rigs,
-                "addSlots",
-                where,
-                rows,
-                verbs -> verbs.addSlots(rows.batch, x, slots, 1, used),
-                (computed, expected) ->
-                        List.of(Compare.added(computed, expected, x, used, hidden, Bounds.FLOAT32)));
+                        rigs,
+                        "addSlots",
+                        where,
+                        rows,
+                        verbs -> verbs.addSlots(rows.batch, x, slots, 1, used),
+                        (computed, expected) ->
+                                List.of(Compare.added("x", computed, expected, x, used, hidden, Bounds.FLOAT32)))
+                .value();
     }
 
     void output(Rigs rigs, TensorSource norm, TensorSource output) throws IOException {
@@ -245,7 +245,7 @@ final class ModelPass {
         return verbs.onReference() ? expectedKv : computedKv;
     }
 
-    private <T> T check(Rigs rigs, String verb, String where, Rows rows, Body<T> body, Judge<T> judge)
+    private <T> OpCase.Result<T> check(Rigs rigs, String verb, String where, Rows rows, Body<T> body, Judge<T> judge)
             throws IOException {
         String modeName = OpCase.modeName(mode);
         OpCase<T> made = new OpCase<>(
@@ -257,7 +257,7 @@ final class ModelPass {
                 judge);
         OpCase.Result<T> result = made.run(rigs.reference(), rigs.device());
         rigs.sink().accept(result.checks());
-        return result.value();
+        return result;
     }
 
     /** The tensors behind a check, so that a failure names them. */

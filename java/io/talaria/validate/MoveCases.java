@@ -35,7 +35,8 @@ final class MoveCases {
                 rows + " rows of " + hidden + ", " + used + " slots of " + sources + " sources",
                 mode,
                 verbs -> verbs.addSlots(Batches.rows(rows), x, slots, sources, used),
-                (computed, expected) -> List.of(Compare.added(computed, expected, x, used, hidden, Bounds.FLOAT32)));
+                (computed, expected) ->
+                        List.of(Compare.added("x", computed, expected, x, used, hidden, Bounds.FLOAT32)));
     }
 
     /** From the second row to the third, in tensors of a row length of their own. */

@@ -28,7 +28,11 @@ record OpCase<T>(String verb, String group, String name, Activations mode, Body<
      * @param value the device's result if all checks passed, else the reference's, so that one fault is not blamed on what
      *     comes after it
      */
-    record Result<T>(List<Check> checks, T value) {}
+    record Result<T>(List<Check> checks, T value) {
+        boolean unsupported() {
+            return checks.stream().anyMatch(check -> check.outcome() == Check.Outcome.UNSUPPORTED);
+        }
+    }
 
     /**
      * A case with inputs that are made up.
@@ -36,8 +40,7 @@ record OpCase<T>(String verb, String group, String name, Activations mode, Body<
      * @param subject the format, or what else matters most
      * @param shape tells the case from others of the same verb, subject and mode
      */
-    static <T> OpCase<T> of(
-            String verb, String subject, String shape, Activations mode, Body<T> body, Judge<T> judge) {
+    static <T> OpCase<T> of(String verb, String subject, String shape, Activations mode, Body<T> body, Judge<T> judge) {
         String modeName = modeName(mode);
         return new OpCase<>(
                 verb, verb + ", " + modeName, verb + " " + subject + " " + modeName + ", " + shape, mode, body, judge);

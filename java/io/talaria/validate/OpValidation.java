@@ -27,7 +27,11 @@ public final class OpValidation {
     public static void run(
             Device reference, Device device, List<Activations> modes, Consumer<Check> sink, ValidationProgress progress)
             throws IOException {
-        CaseList cases = cases(modes);
+        run(reference, device, cases(modes), sink, progress);
+    }
+
+    static void run(Device reference, Device device, CaseList cases, Consumer<Check> sink, ValidationProgress progress)
+            throws IOException {
         for (int done = 0; done < cases.size(); done++) {
             progress.at(done, cases.size());
             try (Rig expecting = new Rig(reference);

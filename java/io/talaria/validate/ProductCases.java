@@ -64,7 +64,7 @@ final class ProductCases {
                 mode,
                 verbs -> verbs.attentionOutput(Batches.rows(rows), x, attended, weight),
                 (computed, expected) ->
-                        List.of(Compare.added(computed, expected, x, 1, outputs, Bounds.product(type, mode))));
+                        List.of(Compare.added("x", computed, expected, x, 1, outputs, Bounds.product(type, mode))));
     }
 
     /** @param keepLogits whether the device is asked for all logits too */

@@ -52,13 +52,13 @@ final class Faults {
         words.putInt(b * Integer.BYTES, kept);
     }
 
-    static final Fault WRONG_EMBEDDING =
-            after("the first row is that of another token", "embed", (words, tensor, call, device) -> {
+    static final Fault VALUES_SWAPPED =
+            after("two values of the first row are swapped", "embed", (words, tensor, call, device) -> {
                 swap(words, 0, 1);
             });
 
-    static final Fault LAST_COLUMN_DROPPED =
-            before("the last column of the output product is dropped", "attentionOutput", (words, tensor, call, device) -> {
+    static final Fault LAST_COLUMN_DROPPED = before(
+            "the last column of the output product is dropped", "attentionOutput", (words, tensor, call, device) -> {
                 int columns = Fault.columns(tensor);
                 for (int at = columns - 1; at < words.capacity() / Float.BYTES; at += columns) {
                     multiply(words, at, 0);
@@ -66,14 +66,21 @@ final class Faults {
             });
 
     /** One value in every slot of the expert that the first row chose first. */
-    static final Fault DOWN_ROW_ZEROED =
-            after("a row of one expert's down product is zero", "experts", (words, tensor, call, device) ->
+    static final Fault DOWN_ROW_ZEROED = after(
+            "a row of one expert's down product is zero",
+            "experts",
+            (words, tensor, call, device) ->
                     ofFirstExpert(words, tensor, call, device, (at, value) -> at == 5 ? 0 : value));
 
-    static final Fault EXPERT_SCALED =
-            after("one expert's scale is off by 2 %", "experts", (words, tensor, call, device) ->
-                    ofFirstExpert(words, tensor, call, device, (at, value) ->
-                            Float.floatToRawIntBits(Float.intBitsToFloat(value) * 1.02f)));
+    static final Fault EXPERT_SCALED = after(
+            "one expert's scale is off by 2 %",
+            "experts",
+            (words, tensor, call, device) -> ofFirstExpert(
+                    words,
+                    tensor,
+                    call,
+                    device,
+                    (at, value) -> Float.floatToRawIntBits(Float.intBitsToFloat(value) * 1.02f)));
 
     private static void ofFirstExpert(
             ByteBuffer words, Tensor slots, Fault.Call call, Device device, IntBinaryOperator change) {
@@ -93,18 +100,19 @@ final class Faults {
     }
 
     /** The slot keeps what was in it. */
-    static final Fault SLOT_STALE =
-            after("the last slot of the first row is not written", "experts", (words, tensor, call, device) -> {
+    static final Fault SLOT_STALE = after(
+            "the last value of the first row's slots is not written", "experts", (words, tensor, call, device) -> {
                 int at = Fault.columns(call.tensors().get(2)) / 2 * Fault.columns(tensor) - 1;
                 words.putInt(at * Integer.BYTES, Rig.BLANK);
             });
 
-    static final Fault WEIGHTS_SWAPPED =
-            after("the weights of two experts are swapped", "route", (words, tensor, call, device) ->
-                    swap(words, Fault.columns(tensor) / 2, Fault.columns(tensor) / 2 + 1));
+    static final Fault WEIGHTS_SWAPPED = after(
+            "the weights of two experts are swapped",
+            "route",
+            (words, tensor, call, device) -> swap(words, Fault.columns(tensor) / 2, Fault.columns(tensor) / 2 + 1));
 
-    static final Fault IDS_SWAPPED = after(
-            "the ids of two experts are swapped", "route", (words, tensor, call, device) -> swap(words, 0, 1));
+    static final Fault IDS_SWAPPED =
+            after("the ids of two experts are swapped", "route", (words, tensor, call, device) -> swap(words, 0, 1));
 
     static final Fault ROUTING_TIES_BY_HIGHER_ID =
             after("experts that tie go by the higher id", "route", (words, tensor, call, device) -> {
@@ -139,13 +147,15 @@ final class Faults {
                 words.putFloat(Float.BYTES, (float) (x0 * Math.sin(1) + x1 * Math.cos(1)));
             });
 
-    static final Fault NOT_A_NUMBER =
-            after("a value of q is not a number", "attentionInput", (words, tensor, call, device) ->
-                    words.putFloat(0, Float.NaN));
+    static final Fault NOT_A_NUMBER = after(
+            "a value of q is not a number",
+            "attentionInput",
+            (words, tensor, call, device) -> words.putFloat(0, Float.NaN));
 
-    static final Fault PAST_THE_ROWS =
-            after("the row past the batch is written", "attentionInput", (words, tensor, call, device) ->
-                    words.putFloat(words.capacity() - Float.BYTES, 0));
+    static final Fault PAST_THE_ROWS = after(
+            "the row past the batch is written",
+            "attentionInput",
+            (words, tensor, call, device) -> words.putFloat(words.capacity() - Float.BYTES, 0));
 
     static final Fault WRONG_BLOCK = new Fault("keys and values go to the wrong block", "attentionInput") {
         @Override
@@ -174,9 +184,10 @@ final class Faults {
                 words.putFloat(3 * k * Float.BYTES, words.getFloat(3 * k * Float.BYTES) + 0.01f);
             });
 
-    static final Fault SLOT_FORGOTTEN =
-            before("the first value of the first slot is not added", "addSlots", (words, tensor, call, device) ->
-                    multiply(words, 0, 0));
+    static final Fault SLOT_FORGOTTEN = before(
+            "the first value of the first slot is not added",
+            "addSlots",
+            (words, tensor, call, device) -> multiply(words, 0, 0));
 
     static final Fault ATTENDED_SCALED =
             after("the first row's values are scaled", "attention", (words, tensor, call, device) -> {
@@ -186,7 +197,7 @@ final class Faults {
             });
 
     static final List<Fault> ALL = List.of(
-            WRONG_EMBEDDING,
+            VALUES_SWAPPED,
             LAST_COLUMN_DROPPED,
             DOWN_ROW_ZEROED,
             EXPERT_SCALED,
