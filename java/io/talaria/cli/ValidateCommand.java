@@ -57,25 +57,23 @@ final class ValidateCommand implements Callable<Integer> {
         if (tokens < 1 || tokens > MAX_TOKENS) {
             throw new BadArgumentException("--tokens " + tokens + ": write 1 to " + MAX_TOKENS);
         }
-        Report report = new Report();
         if (model == null) {
-            validate(null, choice, report);
-        } else {
-            try (Model opened = ModelPath.open(model)) {
-                opened.requireExperts();
-                validate(opened, choice, report);
-            }
+            return validate(null, choice);
         }
-        return report.count(Outcome.FAILED) == 0 ? ExitCode.OK : ExitCode.CHECK_FAILED;
+        try (Model opened = ModelPath.open(model)) {
+            opened.requireExperts();
+            return validate(opened, choice);
+        }
     }
 
-    private void validate(Model opened, DeviceOptions.Choice choice, Report report) throws IOException {
+    private int validate(Model opened, DeviceOptions.Choice choice) throws IOException {
         if (opened != null && tokens >= opened.config().context()) {
             throw new BadArgumentException("--tokens " + tokens + ": one more would not fit in the model's context of "
                     + opened.config().context());
         }
         try (Device device = choice.open();
                 Device reference = Backends.open("reference")) {
+            Report report = new Report();
             List<Activations> modes = modes(device, choice);
             OpValidation.run(reference, device, modes, report::add, new Progress("Verbs")::at);
             if (opened != null) {
@@ -87,7 +85,7 @@ final class ValidateCommand implements Callable<Integer> {
                         report::add,
                         new Progress("Layers")::at);
             }
-            print(device.info().device(), report);
+            return finish(device.info().device(), report, json);
         }
     }
 
@@ -106,34 +104,34 @@ final class ValidateCommand implements Callable<Integer> {
         return List.of(choice.activations());
     }
 
-    private void print(String device, Report report) {
+    /** Prints a report and returns the exit code that belongs to it. */
+    static int finish(String device, Report report, boolean json) {
         if (json) {
-            Map<String, Object> facts = new LinkedHashMap<>();
-            facts.put("device", device);
-            facts.put("passed", report.count(Outcome.PASSED));
-            facts.put("failed", report.count(Outcome.FAILED));
-            facts.put("unsupported", report.count(Outcome.UNSUPPORTED));
-            facts.put("cases", cases(report));
-            Json.print(facts);
-            return;
+            Json.print(facts(device, report));
+        } else {
+            print(device, report);
         }
-        System.out.println("verb and mode             passed  failed  unsupported  worst error   of bound");
+        return report.count(Outcome.FAILED) == 0 ? ExitCode.OK : ExitCode.CHECK_FAILED;
+    }
+
+    private static void print(String device, Report report) {
+        System.out.println("verb and mode                 passed  failed  unsupported  worst error    of bound");
         for (Report.Group group : report.groups()) {
+            String worst = group.worst()
+                    .map(check ->
+                            String.format(Locale.ROOT, "%11.2g %11.2g  %s", check.nmse(), check.bound(), check.name()))
+                    .orElse("");
             System.out.printf(
-                    Locale.ROOT,
-                    "%-25s %6d %7d %12d  %s%n",
-                    group.name(),
-                    group.passed(),
-                    group.failed(),
-                    group.unsupported(),
-                    group.worst()
-                            .map(worst -> String.format(
-                                    Locale.ROOT, "%11.2g %10.2g  %s", worst.nmse(), worst.bound(), worst.name()))
-                            .orElse(""));
+                    "%-29s %6d %7d %12d  %s%n",
+                    group.name(), group.passed(), group.failed(), group.unsupported(), worst);
         }
         System.out.printf(
-                "%s: %d passed, %d failed, %d unsupported%n",
-                device, report.count(Outcome.PASSED), report.count(Outcome.FAILED), report.count(Outcome.UNSUPPORTED));
+                "%s: %d passed, %d failed, %d unsupported, %d near ties%n",
+                device,
+                report.count(Outcome.PASSED),
+                report.count(Outcome.FAILED),
+                report.count(Outcome.UNSUPPORTED),
+                report.nearTies());
         report.first(Outcome.UNSUPPORTED).ifPresent(check -> explain("First unsupported", check));
         report.first(Outcome.FAILED).ifPresent(check -> explain("First failure", check));
     }
@@ -142,19 +140,26 @@ final class ValidateCommand implements Callable<Integer> {
         System.out.printf("%s: %s: %s%n", what, check.name(), check.detail());
     }
 
-    private static List<Map<String, Object>> cases(Report report) {
+    private static Map<String, Object> facts(String device, Report report) {
+        Map<String, Object> facts = new LinkedHashMap<>();
+        facts.put("device", device);
+        facts.put("passed", report.count(Outcome.PASSED));
+        facts.put("failed", report.count(Outcome.FAILED));
+        facts.put("unsupported", report.count(Outcome.UNSUPPORTED));
+        facts.put("near_ties", report.nearTies());
         List<Map<String, Object>> cases = new ArrayList<>();
         for (Check check : report.checks()) {
             Map<String, Object> entry = new LinkedHashMap<>();
             entry.put("name", check.name());
             entry.put("verb", check.verb());
-            entry.put("nmse", Double.isFinite(check.nmse()) ? check.nmse() : null);
+            entry.put("nmse", Double.isFinite(check.nmse()) ? check.nmse() : null); // JSON has no infinity
             entry.put("bound", check.bound());
             entry.put("ok", check.ok());
             entry.put("outcome", check.outcome().name().toLowerCase(Locale.ROOT));
             entry.put("detail", check.detail());
             cases.add(entry);
         }
-        return cases;
+        facts.put("cases", cases);
+        return facts;
     }
 }

@@ -8,9 +8,18 @@ package io.talaria.validate;
  * @param name what tells this check from all others
  * @param nmse the normalised mean squared error of the worst row; infinite if a number is not finite, or an id is wrong
  * @param bound the largest that passes
- * @param detail what is wrong, or was forgiven, as a sentence; empty if nothing
+ * @param detail what is wrong; empty if nothing is
+ * @param nearTies experts or tokens in a place where the reference has another, which the bound does not tell apart
  */
-public record Check(String verb, String group, String name, double nmse, double bound, Outcome outcome, String detail) {
+public record Check(
+        String verb,
+        String group,
+        String name,
+        double nmse,
+        double bound,
+        Outcome outcome,
+        String detail,
+        int nearTies) {
     /** How a check ended. */
     public enum Outcome {
         PASSED,

@@ -1,6 +1,7 @@
 package io.talaria.validate;
 
 import java.util.Locale;
+import java.util.function.IntFunction;
 
 /** Floats against floats, row by row: the worst row counts, so that large values cannot hide a wrong small one. */
 final class Compare {
@@ -9,19 +10,36 @@ final class Compare {
     private final float[] before;
     private final float[] forgiven;
     private final int columns;
+    private final IntFunction<String> rowName;
 
-    private Compare(float[] computed, float[] expected, float[] before, float[] forgiven, int columns) {
+    private Compare(
+            float[] computed,
+            float[] expected,
+            float[] before,
+            float[] forgiven,
+            int columns,
+            IntFunction<String> rowName) {
         this.computed = computed;
         this.expected = expected;
         this.before = before;
         this.forgiven = forgiven;
         this.columns = columns;
+        this.rowName = rowName;
     }
 
     /** @param columns values per row */
     static Finding rows(String part, float[] computed, float[] expected, int columns, double bound) {
         float[] none = new float[expected.length];
-        return new Compare(computed, expected, none, none, columns).finding(part, bound);
+        return new Compare(computed, expected, none, none, columns, row -> "row " + row).finding(part, bound);
+    }
+
+    /** Slots {@code [R][K][H]}; a failure names the expert. */
+    static Finding slots(String part, float[] computed, float[] expected, int[] routing, int used, double bound) {
+        float[] none = new float[expected.length];
+        int columns = expected.length / (routing.length / 2);
+        IntFunction<String> name = slot -> "row " + slot / used + ", slot " + slot % used + " of expert "
+                + routing[slot / used * 2 * used + slot % used];
+        return new Compare(computed, expected, none, none, columns, name).finding(part, bound);
     }
 
     /**
@@ -37,7 +55,7 @@ final class Compare {
         for (int i = 0; i < before.length; i++) {
             forgiven[i] = additions * Math.ulp(Math.max(Math.abs(expected[i]), Math.abs(before[i])));
         }
-        return new Compare(computed, expected, before, forgiven, columns).finding(part, bound);
+        return new Compare(computed, expected, before, forgiven, columns, row -> "row " + row).finding(part, bound);
     }
 
     private Finding finding(String part, double bound) {
@@ -81,8 +99,8 @@ final class Compare {
         }
         return String.format(
                 Locale.ROOT,
-                "row %d, value %d is %.7g, expected %.7g",
-                row,
+                "%s, value %d is %.7g, expected %.7g",
+                rowName.apply(row),
                 worst - row * columns,
                 computed[worst],
                 expected[worst]);

@@ -12,7 +12,7 @@ final class CompareRouting {
     private final int used;
     private final int experts;
     private final double bound;
-    private int swapped;
+    private int nearTies;
 
     private CompareRouting(int[] computed, int used, int experts, double bound) {
         this.computed = computed;
@@ -67,7 +67,7 @@ final class CompareRouting {
                 detail = error > bound ? "row " + row + ", the weights are off" : "";
             }
         }
-        return new Finding("pairs", worst, bound, detail.isEmpty() && swapped > 0 ? swapped + " near ties" : detail);
+        return new Finding("pairs", worst, bound, detail, nearTies);
     }
 
     /** Empty if the ids of a row are those of the reference, but for those whose margin is too small to decide. */
@@ -96,7 +96,7 @@ final class CompareRouting {
                         right,
                         margin);
             }
-            swapped += id == right ? 0 : 1;
+            nearTies += id == right ? 0 : 1;
         }
         return "";
     }

@@ -36,13 +36,18 @@ final class CompareTop {
         computed.logits().ifPresent(logits -> findings.add(Compare.rows("logits", logits, right, vocabulary, bound)));
         float[] basis = computed.logits().orElse(right);
         boolean own = computed.logits().isPresent();
-        Finding choice = new Finding("choice", 0, bound, "");
-        for (int wanted = 0; wanted < batch.wanted() && choice.ok(); wanted++) {
+        int nearTies = 0;
+        for (int wanted = 0; wanted < batch.wanted(); wanted++) {
             float[] plain = new float[vocabulary];
             System.arraycopy(basis, wanted * vocabulary, plain, 0, vocabulary);
-            choice = new Row(wanted, plain, own).check(computed.top());
+            Finding choice = new Row(wanted, plain, own).check(computed.top());
+            nearTies += choice.nearTies();
+            if (!choice.ok()) {
+                findings.add(choice);
+                return findings;
+            }
         }
-        findings.add(choice);
+        findings.add(new Finding("choice", 0, bound, "", nearTies));
         return findings;
     }
 
@@ -53,6 +58,7 @@ final class CompareTop {
         private final double[] adjusted;
         private final double tolerance;
         private final boolean ownLogits;
+        private int nearTies;
 
         Row(int wanted, float[] plain, boolean ownLogits) {
             this.wanted = wanted;
@@ -93,6 +99,7 @@ final class CompareTop {
                     continue;
                 }
                 taken[id] = true;
+                nearTies += id == right ? 0 : 1;
                 int lower = lowerTie(id, taken);
                 if (lower >= 0) {
                     return wrong("token " + rank + " of two that tie", id, lower);
@@ -137,7 +144,7 @@ final class CompareTop {
                     return wrong("log-probability of target " + slot, top.targetLogProbability(wanted, slot), right);
                 }
             }
-            return new Finding("choice", 0, bound, "");
+            return new Finding("choice", 0, bound, "", nearTies);
         }
 
         private double logSumExp() {

@@ -103,8 +103,8 @@ final class ExpertCases {
                 size + (part == Part.WHOLE ? "" : part == Part.DOWN ? ", down" : ", gate and up"),
                 mode,
                 verbs -> verbs.experts(Batches.rows(size.rows()), h, routing, sources),
-                (computed, expected) ->
-                        List.of(Compare.rows("slots", computed, expected, hidden, bound(types, mode, part))));
+                (computed, expected) -> List.of(
+                        Compare.slots("slots", computed, expected, routing, size.used(), bound(types, mode, part))));
     }
 
     private static double bound(Types types, Activations mode, Part part) {

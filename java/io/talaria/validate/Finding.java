@@ -5,9 +5,14 @@ package io.talaria.validate;
  *
  * @param part which of the results
  * @param nmse of the worst row; infinite for what has no size, such as a wrong id
- * @param detail where the worst row is wrong, or what was forgiven
+ * @param detail where the worst row is wrong; empty if it is not
+ * @param nearTies places that were taken by another than the reference's choice, too near to it to tell them apart
  */
-record Finding(String part, double nmse, double bound, String detail) {
+record Finding(String part, double nmse, double bound, String detail, int nearTies) {
+    Finding(String part, double nmse, double bound, String detail) {
+        this(part, nmse, bound, detail, 0);
+    }
+
     boolean ok() {
         return nmse <= bound;
     }

@@ -207,11 +207,12 @@ final class ModelPass {
                         where,
                         rows,
                         verbs -> verbs.experts(rows.batch, h, chosen, sources),
-                        (computed, expected) -> List.of(Compare.rows(
+                        (computed, expected) -> List.of(Compare.slots(
                                 "slots, " + names(weights.gate(), weights.up(), weights.down()),
                                 computed,
                                 expected,
-                                hidden,
+                                chosen,
+                                used,
                                 bound)))
                 .value();
         rows.x = check(

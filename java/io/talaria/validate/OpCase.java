@@ -78,7 +78,7 @@ record OpCase<T>(String verb, String group, String name, Activations mode, Body<
     }
 
     private Check whole(Check.Outcome outcome, String detail) {
-        return new Check(verb, group, name, Double.POSITIVE_INFINITY, 0, outcome, detail);
+        return new Check(verb, group, name, Double.POSITIVE_INFINITY, 0, outcome, detail, 0);
     }
 
     private Check check(Finding finding) {
@@ -89,6 +89,7 @@ record OpCase<T>(String verb, String group, String name, Activations mode, Body<
                 finding.nmse(),
                 finding.bound(),
                 finding.ok() ? Check.Outcome.PASSED : Check.Outcome.FAILED,
-                finding.detail());
+                finding.detail(),
+                finding.nearTies());
     }
 }

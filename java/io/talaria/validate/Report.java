@@ -30,6 +30,11 @@ public final class Report {
         return count(checks, outcome);
     }
 
+    /** Over all checks. */
+    public long nearTies() {
+        return checks.stream().mapToLong(Check::nearTies).sum();
+    }
+
     private static long count(List<Check> checks, Outcome outcome) {
         return checks.stream().filter(check -> check.outcome() == outcome).count();
     }
