@@ -36,8 +36,9 @@ record Appended(float[] q, float[] values, float[] keys) {
         double cached = Bounds.cache(sources.key().type(), sources.value().type(), kvType, mode);
         return List.of(
                 Compare.rows("q, " + names.get(0), q, expected.q, width, bound),
-                cached("keys, " + names.get(1), keys, expected.keys, width, cached),
-                cached("values, " + names.get(2), values, expected.values, width, cached));
+                // Wrong values make the keys' part wrong too, so they come first.
+                cached("values, " + names.get(2), values, expected.values, width, cached),
+                cached("keys, " + names.get(1), keys, expected.keys, width, cached));
     }
 
     /** A cache can be seen through {@code attention} alone, so what is wrong there may be either verb's fault. */

@@ -28,6 +28,11 @@ public record Check(
         UNSUPPORTED
     }
 
+    /** The same with more to say. */
+    Check explained(String more) {
+        return new Check(verb, group, name, nmse, bound, outcome, detail + "; " + more, nearTies);
+    }
+
     public boolean ok() {
         return outcome == Outcome.PASSED;
     }

@@ -58,7 +58,19 @@ final class Compare {
         return new Compare(computed, expected, before, forgiven, columns, row -> "row " + row).finding(part, bound);
     }
 
+    /** The row with the largest error. */
+    static int worstRow(float[] computed, float[] expected, int columns) {
+        float[] none = new float[expected.length];
+        return new Compare(computed, expected, none, none, columns, row -> "").worstRow();
+    }
+
     private Finding finding(String part, double bound) {
+        int row = worstRow();
+        double error = nmse(row);
+        return new Finding(part, error, bound, error <= bound ? "" : where(row));
+    }
+
+    private int worstRow() {
         double worst = 0;
         int worstRow = 0;
         for (int row = 0; row < expected.length / columns; row++) {
@@ -68,7 +80,7 @@ final class Compare {
                 worstRow = row;
             }
         }
-        return new Finding(part, worst, bound, worst <= bound ? "" : where(worstRow));
+        return worstRow;
     }
 
     /** Infinite if a value is not finite. */

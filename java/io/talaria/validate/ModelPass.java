@@ -35,6 +35,7 @@ final class ModelPass {
     private final List<Rows> batches;
     private final KvCache expectedKv;
     private final KvCache computedKv;
+    private boolean suspected; // of the first wrong expert alone: it takes a while
 
     /** One batch and its residual stream. */
     private static final class Rows {
@@ -201,20 +202,29 @@ final class ModelPass {
         ExpertSources sources = new ExpertSources(weights.gate(), weights.up(), weights.down(), Optional.empty());
         double bound = Bounds.experts(
                 weights.gate().type(), weights.up().type(), weights.down().type(), mode);
-        float[] slots = check(
-                        rigs,
-                        "experts",
-                        where,
-                        rows,
-                        verbs -> verbs.experts(rows.batch, h, chosen, sources),
-                        (computed, expected) -> List.of(Compare.slots(
-                                "slots, " + names(weights.gate(), weights.up(), weights.down()),
-                                computed,
-                                expected,
-                                chosen,
-                                used,
-                                bound)))
-                .value();
+        OpCase<float[]> made = made(
+                "experts",
+                where,
+                rows,
+                verbs -> verbs.experts(rows.batch, h, chosen, sources),
+                (computed, expected) -> List.of(Compare.slots(
+                        "slots, " + names(weights.gate(), weights.up(), weights.down()),
+                        computed,
+                        expected,
+                        chosen,
+                        used,
+                        bound)));
+        OpCase.Result<float[]> result = made.run(rigs.reference(), rigs.device());
+        float[] slots = result.value();
+        List<Check> checks = result.checks();
+        if (!suspected && result.computed().isPresent() && !checks.getFirst().ok()) {
+            suspected = true;
+            int slot = Compare.worstRow(result.computed().get(), slots, hidden);
+            String suspect =
+                    ExpertSuspect.name(rigs.reference(), rigs.device(), mode, rows.batch, h, chosen, slot, weights);
+            checks = List.of(checks.getFirst().explained(suspect));
+        }
+        rigs.sink().accept(checks);
         rows.x = check(
                         rigs,
                         "addSlots",
@@ -248,17 +258,20 @@ final class ModelPass {
 
     private <T> OpCase.Result<T> check(Rigs rigs, String verb, String where, Rows rows, Body<T> body, Judge<T> judge)
             throws IOException {
+        OpCase.Result<T> result = made(verb, where, rows, body, judge).run(rigs.reference(), rigs.device());
+        rigs.sink().accept(result.checks());
+        return result;
+    }
+
+    private <T> OpCase<T> made(String verb, String where, Rows rows, Body<T> body, Judge<T> judge) {
         String modeName = OpCase.modeName(mode);
-        OpCase<T> made = new OpCase<>(
+        return new OpCase<>(
                 verb,
                 "model: " + verb + ", " + modeName,
                 where + verb + " " + modeName + ", " + rows.name,
                 mode,
                 body,
                 judge);
-        OpCase.Result<T> result = made.run(rigs.reference(), rigs.device());
-        rigs.sink().accept(result.checks());
-        return result;
     }
 
     /** The tensors behind a check, so that a failure names them. */

@@ -20,7 +20,7 @@ import java.util.function.Consumer;
  * <p>A device holds the weights of one layer at a time, and the reference reads them from the file.
  */
 public final class ModelValidation {
-    private static final long SEED = 42;
+    static final long SEED = 42;
 
     /**
      * What to run.

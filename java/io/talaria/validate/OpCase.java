@@ -4,6 +4,7 @@ import io.talaria.backend.Activations;
 import io.talaria.backend.DeviceException;
 import java.io.IOException;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * One verb with one set of inputs: the same body runs on both devices, and the results are compared.
@@ -25,10 +26,11 @@ record OpCase<T>(String verb, String group, String name, Activations mode, Body<
     /**
      * What a run came to.
      *
+     * @param computed the device's result, if it has one
      * @param value the device's result if all checks passed, else the reference's, so that one fault is not blamed on what
      *     comes after it
      */
-    record Result<T>(List<Check> checks, T value) {
+    record Result<T>(List<Check> checks, Optional<T> computed, T value) {
         boolean unsupported() {
             return checks.stream().anyMatch(check -> check.outcome() == Check.Outcome.UNSUPPORTED);
         }
@@ -56,16 +58,17 @@ record OpCase<T>(String verb, String group, String name, Activations mode, Body<
             T computed = runOn(device, false);
             List<Check> checks =
                     judge.findings(computed, expected).stream().map(this::check).toList();
-            return new Result<>(checks, checks.stream().allMatch(Check::ok) ? computed : expected);
+            return new Result<>(
+                    checks, Optional.of(computed), checks.stream().allMatch(Check::ok) ? computed : expected);
         } catch (VerbFault e) {
-            return new Result<>(List.of(whole(Check.Outcome.FAILED, e.getMessage())), expected);
+            return new Result<>(List.of(whole(Check.Outcome.FAILED, e.getMessage())), Optional.empty(), expected);
         } catch (DeviceException e) {
             Check check = switch (e.kind()) {
                 case UNSUPPORTED -> whole(Check.Outcome.UNSUPPORTED, e.getMessage());
                 case INVALID -> whole(Check.Outcome.FAILED, "refused: " + e.getMessage());
                 case OUT_OF_MEMORY, LOST -> throw e;
             };
-            return new Result<>(List.of(check), expected);
+            return new Result<>(List.of(check), Optional.empty(), expected);
         }
     }
 

@@ -15,10 +15,12 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -131,6 +133,32 @@ class FaultsTest {
             }
             assertTrue(failed.stream().allMatch(group -> group.endsWith(mode)), failed.toString());
         }
+    }
+
+    /** A row of zeros, as a kernel leaves that stops too early: the failure names the tensor. */
+    @ParameterizedTest
+    @CsvSource({
+        "token_embd.weight, embed, token_embd.weight",
+        "blk.1.attn_q.weight, attentionInput, 'q, blk.1.attn_q.weight'",
+        "blk.0.attn_k.weight, attentionInput, 'cached keys, blk.0.attn_k.weight'",
+        "blk.1.attn_v.weight, attentionInput, 'cached values, blk.1.attn_v.weight'",
+        "blk.1.attn_output.weight, attentionOutput, blk.1.attn_output.weight",
+        "blk.0.ffn_gate_inp.weight, route, blk.0",
+        "blk.1.ffn_gate_exps.weight, experts, look at blk.1.ffn_gate_exps.weight and blk.1.ffn_up_exps.weight",
+        "blk.1.ffn_down_exps.weight, experts, look at blk.1.ffn_down_exps.weight",
+        "output.weight, topLogits, logits"
+    })
+    void aDroppedRowIsFoundInItsTensor(String tensor, String verb, String said) throws IOException {
+        int firstToken = new SplittableRandom(ModelValidation.SEED).nextInt(512);
+        int row = tensor.startsWith("token") ? firstToken : 3;
+        List<Check> failed = model(FaultyDevice.dropping(Backends.open("cpu"), tensor, row)).stream()
+                .filter(check -> !check.ok())
+                .toList();
+        assertFalse(failed.isEmpty(), tensor + " was not found");
+        Set<String> verbs = failed.stream().map(Check::verb).collect(Collectors.toSet());
+        assertTrue(verbs.equals(Set.of(verb)) || (CACHE.contains(verb) && CACHE.containsAll(verbs)), verbs.toString());
+        Check first = failed.getFirst();
+        assertTrue((first.name() + ", " + first.detail()).contains(said), first.toString());
     }
 
     /** What a device refuses is counted, and the verbs after it are still checked, with what the reference computes. */

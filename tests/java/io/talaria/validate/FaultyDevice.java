@@ -21,6 +21,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 
 /** A device that computes rightly but for one fault, in one layer or in all. Its steps have one verb each. */
 class FaultyDevice implements Device {
@@ -167,17 +168,59 @@ class FaultyDevice implements Device {
         };
     }
 
-    /** Has no weights of a type. */
-    static Device without(Device right, TensorType missing) {
+    /** Loads other weights than it is given, or refuses them. */
+    static Device loading(Device right, UnaryOperator<TensorSource> change) {
         return new FaultyDevice(right, new Fault("", "") {}, -1) {
             @Override
             public Tensor load(TensorSource source) throws IOException {
-                if (source.type() == missing) {
-                    throw new DeviceException(DeviceException.Kind.UNSUPPORTED, "there is no " + missing + " here");
-                }
-                return super.load(source);
+                return super.load(change.apply(source));
             }
         };
+    }
+
+    /** Has no weights of a type. */
+    static Device without(Device right, TensorType missing) {
+        return loading(right, source -> {
+            if (source.type() == missing) {
+                throw new DeviceException(DeviceException.Kind.UNSUPPORTED, "there is no " + missing + " here");
+            }
+            return source;
+        });
+    }
+
+    /** Takes a row of a weight for zeros, in every plane. */
+    static Device dropping(Device right, String name, int row) {
+        return loading(right, source -> source.name().equals(name) ? new RowDropped(source, row) : source);
+    }
+
+    /** Bytes of zero have a scale of zero, and so are values of zero. */
+    private record RowDropped(TensorSource whole, int row) implements TensorSource {
+        @Override
+        public String name() {
+            return whole.name();
+        }
+
+        @Override
+        public TensorType type() {
+            return whole.type();
+        }
+
+        @Override
+        public Shape shape() {
+            return whole.shape();
+        }
+
+        @Override
+        public void read(long offset, ByteBuffer target) throws IOException {
+            int begin = target.position();
+            whole.read(offset, target);
+            long rowBytes = type().bytes(shape().columns());
+            for (int i = begin; i < target.position(); i++) {
+                if ((offset + i - begin) / rowBytes % shape().rows() == row) {
+                    target.put(i, (byte) 0);
+                }
+            }
+        }
     }
 
     @Override
