@@ -11,7 +11,7 @@ import java.util.SplittableRandom;
  */
 final class Inputs {
     private static final double OUTLIER = 8;
-    private static final float PROBE = 0.25f;
+    private static final float PROBE = 0.1f;
     /** How near to a boundary, in int8 steps, a value may lie. */
     private static final double MARGIN = 0.02;
 
