@@ -43,6 +43,10 @@ final class DeviceOptions {
         Device open() {
             return Backends.open(device, new OpenOptions(threads));
         }
+
+        boolean reference() {
+            return isReference(device);
+        }
     }
 
     Choice choose() {
@@ -50,11 +54,20 @@ final class DeviceOptions {
             throw new BadArgumentException("--device " + device + ": splitting over several devices is not there yet");
         }
         String name = device == null ? Backends.best() : device;
-        boolean reference = name.equals("reference") || name.startsWith("reference:");
+        boolean reference = isReference(name);
         if (threads < 0 || threads > 1024) {
             throw new BadArgumentException("--threads " + threads + ": write 1 to 1024");
         }
         return new Choice(name, activations(name, reference), kvType(reference), threads);
+    }
+
+    /** Whether a mode was named, and not left to the device. */
+    boolean namesActivations() {
+        return activations != null || activationBlock != null;
+    }
+
+    private static boolean isReference(String name) {
+        return name.equals("reference") || name.startsWith("reference:");
     }
 
     private Activations activations(String name, boolean reference) {

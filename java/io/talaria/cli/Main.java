@@ -28,7 +28,8 @@ import picocli.CommandLine.Command;
             DevicesCommand.class,
             DoctorCommand.class,
             SynthesizeCommand.class,
-            BenchCommand.class
+            BenchCommand.class,
+            ValidateCommand.class
         },
         footer = {
             "",

@@ -104,10 +104,7 @@ public final class Decoder implements AutoCloseable {
      */
     public static Decoder load(Model model, Device device, DecoderOptions options, LoadProgress progress)
             throws IOException {
-        if (model.layout() == ExpertLayout.DENSE) {
-            throw new ModelException(model.file().paths().getFirst()
-                    + ": a dense model without experts; Talaria runs mixtures of experts");
-        }
+        model.requireExperts();
         DeviceMemory memory = new DeviceMemory(device);
         try {
             return new Decoder(model, device, memory, options, progress);

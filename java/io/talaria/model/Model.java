@@ -55,8 +55,21 @@ public final class Model implements AutoCloseable {
         return weights.layout();
     }
 
-    ModelWeights weights() {
+    /** Where the weights lie. */
+    public ModelWeights weights() {
         return weights;
+    }
+
+    /**
+     * Refuses a model without experts.
+     *
+     * @throws ModelException if it is one
+     */
+    public void requireExperts() throws ModelException {
+        if (weights.layout() == ExpertLayout.DENSE) {
+            throw new ModelException(
+                    file.paths().getFirst() + ": a dense model without experts; Talaria runs mixtures of experts");
+        }
     }
 
     /** Every weight, for those who count bytes. */

@@ -11,7 +11,7 @@ import java.util.List;
  * @param outputNorm {@code [H]}
  * @param output {@code [V][H]}; the embedding itself where the file has no other
  */
-record ModelWeights(
+public record ModelWeights(
         ExpertLayout layout,
         TensorSource embedding,
         List<LayerWeights> layers,
@@ -32,7 +32,7 @@ record ModelWeights(
      * @param up {@code [E][F][H]}
      * @param down {@code [E][H][F]}
      */
-    record LayerWeights(
+    public record LayerWeights(
             TensorSource attentionNorm,
             TensorSource query,
             TensorSource key,

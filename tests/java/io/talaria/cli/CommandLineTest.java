@@ -233,6 +233,12 @@ class CommandLineTest {
                 mistake(2, "-r 0", "bench", nano, "-r", "0"),
                 mistake(2, "40000 positions", "bench", nano, "-p", "0", "-n", "1", "-d", "39999"),
                 mistake(4, "its speed is not measured", "bench", nano, "--device", "reference"),
+                mistake(2, "with itself shows nothing", "validate", "--device", "reference"),
+                mistake(2, "--tokens 0", "validate", nano, "--tokens", "0"),
+                mistake(2, "--activations fast", "validate", "--activations", "fast"),
+                mistake(4, "there is no backend 'cuda'", "validate", "--device", "cuda:0"),
+                mistake(4, "in blocks of 32", "validate", "--activations", "int8", "--activation-block", "256"),
+                mistake(3, "there is no such file", "validate", "/nowhere/at/all.gguf"),
                 mistake(2, "--threads -1", "bench", nano, "--threads", "-1"),
                 mistake(2, "no-such", "no-such-command"),
                 mistake(2, "--no-such", "info", nano, "--no-such"),
@@ -298,9 +304,9 @@ class CommandLineTest {
     @Test
     void everyCommandHasHelp() {
         String overview = done("--help").out();
-        for (String command :
-                new String[] {"chat", "run", "info", "tokenize", "logits", "devices", "doctor", "synthesize", "bench"
-                }) {
+        for (String command : new String[] {
+            "chat", "run", "info", "tokenize", "logits", "devices", "doctor", "synthesize", "bench", "validate"
+        }) {
             assertTrue(overview.contains(command));
             assertTrue(done(command, "--help").out().contains("Usage: talaria " + command));
         }
