@@ -76,7 +76,7 @@ void strip_product(const Matrix& w, int64_t strip, const Input& x, int64_t first
 // Calls body(strip) for so many strips, a few in a row on each thread, so that each reads a long stretch of memory.
 template <typename Body>
 void for_strips(int64_t strips, Pool& pool, Body body) {
-  int64_t per_task = std::clamp<int64_t>(strips / (8 * pool.threads()), 1, 16);
+  int64_t per_task = std::clamp<int64_t>(strips / (32 * pool.threads()), 1, 8);
   pool.run((strips + per_task - 1) / per_task, [&](int64_t task, int32_t) {
     for (int64_t s = task * per_task; s < std::min(strips, (task + 1) * per_task); s++) body(s);
   });

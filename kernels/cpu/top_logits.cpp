@@ -35,29 +35,29 @@ void adjust(const Batch& batch, int32_t wanted, float* logits) {
   }
 }
 
-// The k best that the mask allows, best first; ties to the lower id, since a later equal never moves ahead.
+// The k best that the mask allows, best first; ties to the lower id.
 void choose(const Batch& batch, int32_t wanted, const float* adjusted, const float* plain, int64_t n, int32_t k, int32_t* out) {
   const uint32_t* mask = batch.masked ? batch.mask + static_cast<int64_t>(wanted) * batch.shape->mask_words : nullptr;
-  int32_t* ids = out;
-  float* values = reinterpret_cast<float*>(out + k);
-  float* plain_values = values + k;
-  int32_t found = 0;
+  int32_t *ids = out, *end = out;
+  // A heap with the worst of the chosen at its front.
+  auto better = [=](int32_t a, int32_t b) { return adjusted[a] != adjusted[b] ? adjusted[a] > adjusted[b] : a < b; };
   for (int32_t id = 0; id < n; id++) {
     float logit = adjusted[id];
     if (std::isnan(logit) || (mask != nullptr && (mask[id / 32] >> id % 32 & 1) == 0)) continue;
-    if (found == k && !(logit > values[k - 1])) continue;
-    int32_t at = found < k ? found++ : k - 1;
-    for (; at > 0 && logit > values[at - 1]; at--) {
-      ids[at] = ids[at - 1];
-      values[at] = values[at - 1];
+    if (end - ids == k) {
+      if (!better(id, ids[0])) continue;
+      std::pop_heap(ids, end--, better);
     }
-    ids[at] = id;
-    values[at] = logit;
+    *end++ = id;
+    std::push_heap(ids, end, better);
   }
-  for (int32_t i = 0; i < found; i++) plain_values[i] = plain[ids[i]];
-  for (int32_t i = found; i < k; i++) {
-    ids[i] = -1;
-    values[i] = plain_values[i] = -INFINITY;
+  std::sort_heap(ids, end, better);
+  float *values = reinterpret_cast<float*>(out + k), *plain_values = values + k;
+  int64_t found = end - ids;
+  for (int64_t i = 0; i < k; i++) {
+    values[i] = i < found ? adjusted[ids[i]] : -INFINITY;
+    plain_values[i] = i < found ? plain[ids[i]] : -INFINITY;
+    if (i >= found) ids[i] = -1;
   }
 }
 
