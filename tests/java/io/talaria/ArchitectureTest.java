@@ -24,8 +24,12 @@ class ArchitectureTest {
                 .definedBy("io.talaria.cli..")
                 .layer("bench")
                 .definedBy("io.talaria.bench..")
+                .layer("library")
+                .definedBy("io.talaria")
                 .layer("engine")
                 .definedBy("io.talaria.engine..")
+                .layer("sampling")
+                .definedBy("io.talaria.sampling..")
                 .layer("chat")
                 .definedBy("io.talaria.chat..")
                 .layer("model")
@@ -44,18 +48,22 @@ class ArchitectureTest {
                 .mayNotBeAccessedByAnyLayer()
                 .whereLayer("bench")
                 .mayOnlyBeAccessedByLayers("cli")
-                .whereLayer("engine")
+                .whereLayer("library")
                 .mayOnlyBeAccessedByLayers("cli")
+                .whereLayer("engine")
+                .mayOnlyBeAccessedByLayers("cli", "library")
+                .whereLayer("sampling")
+                .mayOnlyBeAccessedByLayers("library", "engine")
                 .whereLayer("chat")
-                .mayOnlyBeAccessedByLayers("cli", "engine")
+                .mayOnlyBeAccessedByLayers("cli", "library", "engine")
                 .whereLayer("model")
-                .mayOnlyBeAccessedByLayers("cli", "engine", "bench")
+                .mayOnlyBeAccessedByLayers("cli", "library", "engine", "bench")
                 .whereLayer("devices")
                 .mayNotBeAccessedByAnyLayer()
                 .whereLayer("backend")
-                .mayOnlyBeAccessedByLayers("cli", "bench", "engine", "model", "devices")
+                .mayOnlyBeAccessedByLayers("cli", "library", "bench", "engine", "model", "devices")
                 .whereLayer("tokenizer")
-                .mayOnlyBeAccessedByLayers("cli", "engine", "model", "chat")
+                .mayOnlyBeAccessedByLayers("cli", "library", "engine", "model", "chat")
                 .whereLayer("gguf")
                 .mayOnlyBeAccessedByLayers("cli", "model", "tokenizer", "bench")
                 .check(CLASSES);
@@ -70,7 +78,7 @@ class ArchitectureTest {
                 .check(CLASSES);
     }
 
-    /** The formats know nothing of what uses them, nor of any library. */
+    /** The formats, and choosing among numbers, know nothing of what uses them, nor of any library. */
     @Test
     void theBottomStandsAlone() {
         noClasses()
@@ -79,6 +87,13 @@ class ArchitectureTest {
                 .should()
                 .dependOnClassesThat()
                 .resideOutsideOfPackages("io.talaria.quant..", "io.talaria.gguf..", "io.talaria.tokenizer..", "java..")
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideInAPackage("io.talaria.sampling..")
+                .should()
+                .dependOnClassesThat()
+                .resideOutsideOfPackages("io.talaria.sampling..", "java..")
                 .check(CLASSES);
     }
 

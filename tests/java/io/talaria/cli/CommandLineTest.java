@@ -171,7 +171,7 @@ class CommandLineTest {
             String[] where = i == 0
                     ? new String[] {"--device", "reference"}
                     : new String[] {"--device", "cpu", "--activations", "half"};
-            String[] fixed = {"run", golden(NANO), "-p", "Hello", "-n", "12", "--json"};
+            String[] fixed = {"run", golden(NANO), "-p", "Hello", "-n", "12", "--temp", "0", "--json"};
             JsonNode json = done(Stream.concat(Stream.of(fixed), Stream.of(where))
                             .toArray(String[]::new))
                     .json();
@@ -219,7 +219,18 @@ class CommandLineTest {
                 mistake(3, "FOLDER", "info", "FOLDER"),
                 mistake(2, "cannot be fetched yet", "info", "hf:owner/repo:Q4_K_M"),
                 mistake(2, "cannot be fetched yet", "run", "ollama:mixtral", "-p", "hi"),
-                mistake(2, "-n 0", "run", nano, "-p", "hi", "-n", "0"),
+                mistake(2, "at least 1 token, not 0", "run", nano, "-p", "hi", "-n", "0"),
+                mistake(2, "temperature -1", "run", nano, "-p", "hi", "--temp", "-1"),
+                mistake(2, "top-k -1", "run", nano, "-p", "hi", "--top-k", "-1"),
+                mistake(2, "top-p 1.5", "run", nano, "-p", "hi", "--top-p", "1.5"),
+                mistake(2, "min-p -0.1", "run", nano, "-p", "hi", "--min-p", "-0.1"),
+                mistake(2, "repeat penalty 0", "run", nano, "-p", "hi", "--repeat-penalty", "0"),
+                mistake(2, "presence penalty 101", "run", nano, "-p", "hi", "--presence-penalty", "101"),
+                mistake(2, "a stop string must not be empty", "run", nano, "-p", "hi", "--stop", ""),
+                mistake(2, "--system goes with ChatML", "run", nano, "-p", "hi", "--raw", "--system", "x"),
+                mistake(2, "--context 1", "run", nano, "-p", "hi", "--context", "1"),
+                mistake(2, "the model was trained for", "run", nano, "-p", "hi", "--context", "1000000"),
+                mistake(2, "use a larger context", "run", nano, "-p", "a long text", "--context", "8"),
                 mistake(2, "Missing required", "run", nano),
                 mistake(2, "--format Q3_K_M", "synthesize", "OUT", "--format", "Q3_K_M"),
                 mistake(2, "--expert-layout odd", "synthesize", "OUT", "--expert-layout", "odd"),
