@@ -3,14 +3,17 @@ package io.talaria.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.talaria.GoldenModels;
 import io.talaria.GoldenModels.Prompt;
 import io.talaria.TestData;
 import io.talaria.model.TinyModel;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -183,6 +186,56 @@ class CommandLineTest {
             assertTrue(json.get("decode_tokens_per_second").asDouble() > 0);
         }
         assertEquals(texts[0], texts[1]);
+    }
+
+    private static JsonNode answer(String... options) {
+        String[] fixed = {"run", golden(NANO), "-p", "Hello", "-n", "30", "--json"};
+        return done(Stream.concat(Stream.of(fixed), Stream.of(options)).toArray(String[]::new))
+                .json();
+    }
+
+    private static String text(String... options) {
+        return answer(options).get("text").asString();
+    }
+
+    @Test
+    void runSamplesAsItIsTold() {
+        String greedy = text("--temp", "0");
+        assertEquals(greedy, text("--top-k", "1"));
+        assertEquals(greedy, text("--temperature", "3", "--top-p", "0"));
+        assertEquals(greedy, text("--min-p", "1"));
+        assertNotEquals(greedy, text("--temp", "0", "--presence-penalty", "50"));
+        assertNotEquals(greedy, text("--temp", "0", "--frequency-penalty", "50"));
+        assertNotEquals(greedy, text("--temp", "0", "--repeat-penalty", "50"));
+        assertEquals(greedy, text("--temp", "0", "--repeat-penalty", "50", "--repeat-last-n", "0"));
+        assertNotEquals(greedy, text("--temp", "0", "--system", "Be brief."));
+        JsonNode seeded = answer("--seed", "9007199254740991", "--batch-invariant");
+        assertEquals(9007199254740991L, seeded.get("seed").asLong());
+        assertEquals(
+                seeded.get("text"),
+                answer("--seed", "9007199254740991", "--batch-invariant").get("text"));
+        assertNotEquals(
+                seeded.get("text"), answer("--seed", "7", "--batch-invariant").get("text"));
+        JsonNode stopped = answer("--temp", "0", "--stop", "nowhere", "--stop", greedy.substring(4, 6));
+        assertEquals(
+                greedy.substring(0, greedy.indexOf(greedy.substring(4, 6))),
+                stopped.get("text").asString());
+        assertEquals("stop", stopped.get("finish_reason").asString());
+    }
+
+    @Test
+    void runReadsItsPromptFromStandardInput() {
+        InputStream in = System.in;
+        try {
+            System.setIn(new ByteArrayInputStream("Hello".getBytes(StandardCharsets.UTF_8)));
+            String piped = done("run", golden(NANO), "-p", "-", "-n", "30", "--temp", "0", "--json")
+                    .json()
+                    .get("text")
+                    .asString();
+            assertEquals(text("--temp", "0"), piped);
+        } finally {
+            System.setIn(in);
+        }
     }
 
     /** Wrong command lines: exit code, and what the sentence must say. */

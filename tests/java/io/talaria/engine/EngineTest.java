@@ -13,6 +13,7 @@ import io.talaria.sampling.SamplingParameters;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -230,6 +231,30 @@ class EngineTest {
             assertEquals(FinishReason.STOP, stopped.await().reason());
             assertEquals(1, stopped.await().completionTokens());
             assertEquals(List.of(), stopped.text());
+        }
+    }
+
+    /** The log-sum-exp of the model's own logits says nothing of biased ones: of two tokens, one has half of all mass. */
+    @Test
+    void topPCountsBiasedProbabilities() throws IOException {
+        int[] prompt = EngineRig.random(new SplittableRandom(8), 20);
+        Map<Integer, Float> allButTwo = new HashMap<>();
+        IntStream.range(0, 512)
+                .filter(token -> token != 77 && token != 78)
+                .forEach(token -> allButTwo.put(token, -1e4f));
+        try (EngineRig rig = new EngineRig(Setting.CPU)) {
+            SamplingParameters best = new SamplingParameters(0, 0, 1, 0, 1, 0, 0, 0, allButTwo, 1);
+            SamplingParameters nucleus = new SamplingParameters(1, 0, 0.49, 0, 1, 0, 0, 0, allButTwo, 1);
+            SamplingParameters both = new SamplingParameters(1, 0, 1, 0, 1, 0, 0, 0, allButTwo, 1);
+            List<Integer> expected =
+                    rig.submit(new Request(prompt, 40, Set.of(), best)).text();
+            assertEquals(
+                    expected,
+                    rig.submit(new Request(prompt, 40, Set.of(), nucleus)).text());
+            assertEquals(
+                    Set.of(77, 78),
+                    Set.copyOf(
+                            rig.submit(new Request(prompt, 40, Set.of(), both)).text()));
         }
     }
 }
