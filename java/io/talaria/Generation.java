@@ -27,7 +27,7 @@ public final class Generation {
     private Answer answer;
     private RuntimeException failure;
 
-    private Engine.Ticket ticket;
+    private volatile Engine.Ticket ticket;
 
     Generation() {}
 

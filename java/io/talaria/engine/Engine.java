@@ -21,8 +21,6 @@ import java.util.concurrent.locks.ReentrantLock;
  * who closes it after the engine and does not use it meanwhile.
  */
 public final class Engine implements AutoCloseable {
-    private static final System.Logger LOG = System.getLogger(Engine.class.getName());
-
     private final EngineOptions options;
     private final int vocabulary;
     private final int maxRows;
@@ -263,7 +261,8 @@ public final class Engine implements AutoCloseable {
         try {
             call.run();
         } catch (RuntimeException e) {
-            LOG.log(System.Logger.Level.WARNING, "a listener has thrown at the end of its request", e);
+            System.getLogger(Engine.class.getName())
+                    .log(System.Logger.Level.WARNING, "a listener has thrown at the end of its request", e);
         }
     }
 

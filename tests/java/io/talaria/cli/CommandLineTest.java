@@ -188,8 +188,9 @@ class CommandLineTest {
         assertEquals(texts[0], texts[1]);
     }
 
+    /** From the reference, whose text no other kernel changes. */
     private static JsonNode answer(String... options) {
-        String[] fixed = {"run", golden(NANO), "-p", "Hello", "-n", "30", "--json"};
+        String[] fixed = {"run", golden(NANO), "-p", "Hello", "-n", "30", "--json", "--device", "reference"};
         return done(Stream.concat(Stream.of(fixed), Stream.of(options)).toArray(String[]::new))
                 .json();
     }
@@ -228,7 +229,18 @@ class CommandLineTest {
         InputStream in = System.in;
         try {
             System.setIn(new ByteArrayInputStream("Hello".getBytes(StandardCharsets.UTF_8)));
-            String piped = done("run", golden(NANO), "-p", "-", "-n", "30", "--temp", "0", "--json")
+            String piped = done(
+                            "run",
+                            golden(NANO),
+                            "-p",
+                            "-",
+                            "-n",
+                            "30",
+                            "--temp",
+                            "0",
+                            "--json",
+                            "--device",
+                            "reference")
                     .json()
                     .get("text")
                     .asString();

@@ -1,7 +1,6 @@
 package io.talaria.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -21,13 +20,13 @@ class EngineFaultsTest {
     private static final int[] PROMPT = EngineRig.random(new SplittableRandom(21), 60);
     private static final int[] OTHER = EngineRig.random(new SplittableRandom(22), 45);
 
-    /** 4 steps to read the prompt and 9 to write, in batches with another text. */
+    /** While its prompt is read, 4 tokens a step, and while it writes, in batches with another text. */
     @Test
     void cancelledAtAnyStepItLeavesNothing() throws IOException {
-        try (EngineRig rig = new EngineRig(Setting.CPU.chunk(32))) {
+        try (EngineRig rig = new EngineRig(Setting.CPU.chunk(8))) {
             List<Integer> expected = rig.submit(EngineRig.greedy(PROMPT, 10)).text();
             List<Integer> others = rig.submit(EngineRig.greedy(OTHER, 10)).text();
-            for (int step = 0; step < 14; step++) {
+            for (int step = 0; step < 20; step++) {
                 int when = step;
                 Reply[] reply = new Reply[1];
                 CountDownLatch handedIn = new CountDownLatch(1);
@@ -169,7 +168,7 @@ class EngineFaultsTest {
         }
     }
 
-    /** The first wanted row's log-sum-exp becomes NaN: that of the request that came first. */
+    /** In the third step the log-sum-exp of the request that came first becomes NaN; its block is published by then. */
     @Test
     void numbersThatBreakDownFailTheirRequestAlone() throws IOException {
         try (EngineRig rig = new EngineRig(Setting.CPU.chunk(128))) {
@@ -177,11 +176,10 @@ class EngineFaultsTest {
             List<Integer> later = rig.submit(EngineRig.greedy(PROMPT, 10)).text();
             int[] damaged = EngineRig.random(new SplittableRandom(23), 40);
             CountDownLatch handedIn = new CountDownLatch(1);
-            boolean[] spoilt = {false};
+            int[] reads = {0};
             rig.faults.beforeRun(run -> await(handedIn));
             rig.faults.afterRead((source, target) -> {
-                if (!spoilt[0]) {
-                    spoilt[0] = true;
+                if (++reads[0] == 3) {
                     target.duplicate().order(target.order()).putFloat(3 * 64 * Float.BYTES, Float.NaN);
                 }
             });
@@ -194,7 +192,7 @@ class EngineFaultsTest {
             assertEquals(later, rig.submit(EngineRig.greedy(PROMPT, 10)).text());
             Reply again = rig.submit(EngineRig.greedy(damaged, 10));
             assertEquals(0, again.await().cachedTokens(), "what came of NaN must not be used again");
-            assertNotSame(0, again.text().size());
+            assertEquals(10, again.text().size());
         }
     }
 }

@@ -97,6 +97,7 @@ class SchedulerTest {
         Job second = job(pool, 62, 60);
         scheduler.add(first);
         scheduler.add(second);
+        scheduler.add(job(pool, 40, 5));
         step(scheduler.plan(256));
         step(scheduler.plan(256));
         assertEquals(List.of(1, 1), rows(scheduler.plan(256)), "both have 64 tokens, in two blocks each");
@@ -110,7 +111,7 @@ class SchedulerTest {
         }
         scheduler.remove(first);
         plan = scheduler.plan(256);
-        assertEquals(second, plan.getFirst().job());
+        assertEquals(second, plan.getFirst().job(), "before the third, which has never begun");
         assertEquals(65, plan.getFirst().rows() + second.sequence().length());
     }
 

@@ -147,6 +147,8 @@ class SamplerTest {
         assertEquals(List.of(1000, 999), support(parameters(1, 0, 1, 0.4, 1), c));
         assertEquals(List.of(1000), support(parameters(1, 0, 1, 1, 1), c));
         assertEquals(List.of(1000, 999, 998), support(parameters(1, 3, 1, 0, 1), c));
+        Candidates ties = candidates(OptionalDouble.of(1), 0.3, 0.3, 0.2);
+        assertEquals(List.of(1000, 999), support(parameters(1, 0, 1, 1, 1), ties));
         // Top-p counts among what top-k has left: 0.5 of 0.75 is less than 0.7.
         assertEquals(List.of(1000, 999), support(parameters(1, 2, 0.7, 0, 1), c));
         assertEquals(List.of(1000), support(parameters(1, 2, 0.66, 0, 1), c));
