@@ -11,6 +11,7 @@ import io.talaria.sampling.StopMatcher;
 import io.talaria.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -56,5 +57,14 @@ class GenerationTest {
         }
         assertEquals("Grüße 🚀 und ", String.join("", pieces(tokenizer, tokens, List.of("🚁"))));
         assertEquals(text, String.join("", pieces(tokenizer, tokens, List.of("🚂", "終わりX"))));
+    }
+
+    @Test
+    void halfACharacterAtTheEndIsSaidToBeOne() throws Exception {
+        Tokenizer tokenizer = tokenizer();
+        int[] tokens = tokenizer.encodeLiteral("so 🚀");
+        int[] cut = Arrays.copyOf(tokens, tokens.length - 1);
+        assertEquals("so \ufffd", String.join("", pieces(tokenizer, cut, List.of("🚀"))));
+        assertEquals("so ", String.join("", pieces(tokenizer, cut, List.of("\ufffd"))));
     }
 }

@@ -257,4 +257,22 @@ class EngineTest {
                             rig.submit(new Request(prompt, 40, Set.of(), both)).text()));
         }
     }
+
+    /** Biases put the tokens in order, and the heat makes all candidates alike: what is drawn shows how many there are. */
+    @Test
+    void thereAreAsManyCandidatesAsTopKSays() throws IOException {
+        int[] prompt = EngineRig.random(new SplittableRandom(8), 20);
+        Map<Integer, Float> order = new HashMap<>();
+        IntStream.range(0, 512).forEach(token -> order.put(token, -100f * token));
+        try (EngineRig rig = new EngineRig(Setting.CPU)) {
+            for (int k : new int[] {1, 40, 64, 65, 300, 0}) {
+                SamplingParameters hot = new SamplingParameters(1e9, k, 1, 0, 1, 0, 0, 0, order, 1);
+                List<Integer> drawn =
+                        rig.submit(new Request(prompt, 200, Set.of(), hot)).text();
+                int largest = drawn.stream().mapToInt(Integer::intValue).max().orElseThrow();
+                int most = k == 0 ? 512 : k;
+                assertTrue(largest < most && largest >= most * 0.9 - 1, k + ": " + largest);
+            }
+        }
+    }
 }
