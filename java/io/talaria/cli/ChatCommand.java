@@ -1,5 +1,9 @@
 package io.talaria.cli;
 
+import io.talaria.Answer;
+import io.talaria.GenerateOptions;
+import io.talaria.Prompt;
+import io.talaria.Talaria;
 import io.talaria.chat.Message;
 import io.talaria.chat.Role;
 import java.io.BufferedReader;
@@ -25,29 +29,23 @@ final class ChatCommand implements Callable<Integer> {
     @Option(names = "--system", paramLabel = "TEXT", description = "Instructions for the whole conversation.")
     private String system;
 
-    @Option(
-            names = {"-n", "--max-tokens"},
-            paramLabel = "N",
-            description = "Tokens of an answer at most. Default: ${DEFAULT-VALUE}.")
-    private int maxTokens = 128;
+    @Mixin
+    private SamplingOptions sampling;
 
     @Mixin
-    private DeviceOptions devices;
+    private TalkOptions talk;
 
     @Override
     public Integer call() throws IOException {
-        if (maxTokens < 1) {
-            throw new BadArgumentException("-n " + maxTokens + ": an answer has at least 1 token");
-        }
-        DeviceOptions.Choice choice = devices.choose();
-        try (Talker talker = Talker.load(ModelPath.openOrDefault(model), choice)) {
-            System.err.println("On " + choice.device() + ". An empty line or Ctrl-D ends the conversation.");
-            converse(talker);
+        GenerateOptions options = sampling.choose();
+        try (Talaria talaria = talk.open(model)) {
+            System.err.println("On " + talaria.device().device() + ". An empty line or Ctrl-D ends the conversation.");
+            converse(talaria, options);
         }
         return ExitCode.OK;
     }
 
-    private void converse(Talker talker) throws IOException {
+    private void converse(Talaria talaria, GenerateOptions options) throws IOException {
         BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         List<Message> messages = new ArrayList<>();
         if (system != null) {
@@ -55,7 +53,7 @@ final class ChatCommand implements Callable<Integer> {
         }
         for (String line = ask(lines); line != null && !line.isBlank(); line = ask(lines)) {
             messages.add(new Message(Role.USER, line));
-            Talker.Answer answer = talker.answer(talker.encode(messages), maxTokens, piece -> {
+            Answer answer = talaria.generate(Prompt.chat(messages), options, piece -> {
                 System.out.print(TerminalText.safe(piece));
                 System.out.flush();
             });

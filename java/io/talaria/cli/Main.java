@@ -79,6 +79,7 @@ public final class Main {
         System.err.println("talaria: " + sentence(thrown));
         return switch (thrown) {
             case BadArgumentException bad -> ExitCode.BAD_ARGUMENTS;
+            case IllegalArgumentException bad -> ExitCode.BAD_ARGUMENTS;
             case ContextFullException full -> ExitCode.BAD_ARGUMENTS;
             case DeviceException device ->
                 device.kind() == DeviceException.Kind.LOST ? ExitCode.DEVICE_LOST : ExitCode.NO_DEVICE;

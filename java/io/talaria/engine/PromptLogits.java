@@ -36,7 +36,7 @@ public final class PromptLogits {
      */
     public static void run(Decoder decoder, List<int[]> lists, int chunk, IntPredicate wanted, Sink sink)
             throws IOException {
-        BlockPool pool = new BlockPool(decoder.options().kvBlocks());
+        KvPool pool = new KvPool(decoder.options().kvBlocks());
         List<Sequence> sequences = new ArrayList<>();
         lists.forEach(list -> sequences.add(new Sequence(pool)));
         BatchShape shape = new BatchShape(

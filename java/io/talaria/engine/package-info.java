@@ -1,2 +1,2 @@
-/** Sequences of tokens over a decoder: blocks of the KV cache, batches, prompts and answers. */
+/** Many texts over one decoder: requests, batches, blocks of the KV cache, and those that texts share. */
 package io.talaria.engine;

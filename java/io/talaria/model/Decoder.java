@@ -37,7 +37,7 @@ public final class Decoder implements AutoCloseable {
     private final ModelConfig config;
     private final DecoderOptions options;
     private final DeviceMemory memory;
-    private final Map<BatchShape, Step> steps = new HashMap<>();
+    private final Map<StepKey, Step> steps = new HashMap<>();
 
     private final Tensor embedding;
     private final List<Layer> layers = new ArrayList<>();
@@ -50,10 +50,13 @@ public final class Decoder implements AutoCloseable {
     private final Tensor attended; // [rows][N * D]
     private final List<Tensor> routing; // per layer, or one for all, [rows][2 * K]: expert ids and weights
     private final Tensor slots; // [1][rows][K][H], one result per row and chosen expert
-    private final Tensor top; // [rows][3k + 1]
+    private final Map<Integer, Tensor> tops = new HashMap<>(); // by k, [rows][3k + 1]
     private final Optional<Tensor> logits; // [rows][V]
 
     private ByteBuffer received = ByteBuffer.allocateDirect(0);
+
+    /** What a step is composed for. */
+    private record StepKey(BatchShape shape, int k) {}
 
     private record Layer(AttentionWeights attention, RouterWeights router, ExpertWeights experts) {}
 
@@ -90,7 +93,7 @@ public final class Decoder implements AutoCloseable {
             routing.add(alloc("routing", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(rows, 2L * used)));
         }
         slots = floats("slots", new Shape(1, rows, used, config.hidden()));
-        top = alloc("top", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(rows, TopLogits.words(options.topK(), 0)));
+        tops.put(options.topK(), newTop(options.topK()));
         logits = options.keepLogits()
                 ? Optional.of(floats("logits", Shape.of(rows, config.vocabulary())))
                 : Optional.empty();
@@ -169,6 +172,11 @@ public final class Decoder implements AutoCloseable {
         return new Layer(attention, router, experts);
     }
 
+    private Tensor newTop(int k) {
+        Shape shape = Shape.of(options.maxRows(), TopLogits.words(k, 0));
+        return alloc("top", Tensor.Kind.ACTIVATION, TensorType.I32, shape);
+    }
+
     private Tensor floats(String label, Shape shape) {
         return alloc(label, Tensor.Kind.ACTIVATION, TensorType.F32, shape);
     }
@@ -178,8 +186,20 @@ public final class Decoder implements AutoCloseable {
     }
 
     /** The forward pass. */
-    private Step compose(BatchShape shape) {
+    private Step compose(StepKey key) {
+        BatchShape shape = key.shape();
         Step step = device.newStep(new StepOptions(options.activations(), shape, options.batchInvariant()));
+        try {
+            compose(step, key);
+            return step;
+        } catch (RuntimeException e) {
+            try (step) {
+                throw e;
+            }
+        }
+    }
+
+    private void compose(Step step, StepKey key) {
         step.embed(x, embedding);
         for (int i = 0; i < layers.size(); i++) {
             Layer layer = layers.get(i);
@@ -191,22 +211,36 @@ public final class Decoder implements AutoCloseable {
             step.experts(slots, h, chosen, layer.experts()); // w · down(silu(gate · h) ⊙ up · h)
             step.addSlots(x, slots); // x += slots, in slot order
         }
-        if (shape.wanted() > 0) {
-            step.topLogits(top, x, output, options.topK(), logits);
+        if (key.shape().wanted() > 0) {
+            step.topLogits(tops.computeIfAbsent(key.k(), this::newTop), x, output, key.k(), logits);
         }
         step.end();
-        return step;
     }
 
     /** Queues the forward pass of a batch, of at most {@link DecoderOptions#maxRows} rows. */
     public void run(Batch batch) {
-        device.run(steps.computeIfAbsent(batch.shape(), this::compose), batch);
+        run(batch, options.topK());
+    }
+
+    /** The same for the k best tokens of each wanted row, 1 to 1024 and at most the vocabulary. */
+    public void run(Batch batch, int k) {
+        device.run(steps.computeIfAbsent(new StepKey(batch.shape(), k), this::compose), batch);
+    }
+
+    /** Waits for all batches so far. */
+    public void sync() {
+        device.sync();
     }
 
     /** Waits for the last batch and reads the best tokens of its wanted rows. Valid until the next read. */
     public TopLogits top(int wanted) {
-        int words = TopLogits.words(options.topK(), 0);
-        return new TopLogits(options.topK(), 0, read(top, Math.multiplyExact(wanted, words * Integer.BYTES)));
+        return top(wanted, options.topK());
+    }
+
+    /** The same after a run for the k best. */
+    public TopLogits top(int wanted, int k) {
+        int words = TopLogits.words(k, 0);
+        return new TopLogits(k, 0, read(tops.get(k), Math.multiplyExact(wanted, words * Integer.BYTES)));
     }
 
     /** Waits for the last batch and reads all logits of its wanted rows, {@code [wanted][V]}. Valid until the next read. */

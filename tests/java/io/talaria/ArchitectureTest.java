@@ -26,8 +26,12 @@ class ArchitectureTest {
                 .definedBy("io.talaria.bench..")
                 .layer("validate")
                 .definedBy("io.talaria.validate..")
+                .layer("library")
+                .definedBy("io.talaria")
                 .layer("engine")
                 .definedBy("io.talaria.engine..")
+                .layer("sampling")
+                .definedBy("io.talaria.sampling..")
                 .layer("chat")
                 .definedBy("io.talaria.chat..")
                 .layer("model")
@@ -48,18 +52,22 @@ class ArchitectureTest {
                 .mayOnlyBeAccessedByLayers("cli")
                 .whereLayer("validate")
                 .mayOnlyBeAccessedByLayers("cli")
-                .whereLayer("engine")
+                .whereLayer("library")
                 .mayOnlyBeAccessedByLayers("cli")
+                .whereLayer("engine")
+                .mayOnlyBeAccessedByLayers("cli", "library")
+                .whereLayer("sampling")
+                .mayOnlyBeAccessedByLayers("library", "engine")
                 .whereLayer("chat")
-                .mayOnlyBeAccessedByLayers("cli", "engine")
+                .mayOnlyBeAccessedByLayers("cli", "library", "engine")
                 .whereLayer("model")
-                .mayOnlyBeAccessedByLayers("cli", "engine", "bench", "validate")
+                .mayOnlyBeAccessedByLayers("cli", "library", "engine", "bench", "validate")
                 .whereLayer("devices")
                 .mayNotBeAccessedByAnyLayer()
                 .whereLayer("backend")
-                .mayOnlyBeAccessedByLayers("cli", "bench", "validate", "engine", "model", "devices")
+                .mayOnlyBeAccessedByLayers("cli", "library", "bench", "validate", "engine", "model", "devices")
                 .whereLayer("tokenizer")
-                .mayOnlyBeAccessedByLayers("cli", "engine", "model", "chat")
+                .mayOnlyBeAccessedByLayers("cli", "library", "engine", "model", "chat")
                 .whereLayer("gguf")
                 .mayOnlyBeAccessedByLayers("cli", "model", "tokenizer", "bench")
                 .check(CLASSES);
@@ -74,7 +82,7 @@ class ArchitectureTest {
                 .check(CLASSES);
     }
 
-    /** The formats know nothing of what uses them, nor of any library. */
+    /** The formats, and choosing among numbers, know nothing of what uses them, nor of any library. */
     @Test
     void theBottomStandsAlone() {
         noClasses()
@@ -83,6 +91,13 @@ class ArchitectureTest {
                 .should()
                 .dependOnClassesThat()
                 .resideOutsideOfPackages("io.talaria.quant..", "io.talaria.gguf..", "io.talaria.tokenizer..", "java..")
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideInAPackage("io.talaria.sampling..")
+                .should()
+                .dependOnClassesThat()
+                .resideOutsideOfPackages("io.talaria.sampling..", "java..")
                 .check(CLASSES);
     }
 

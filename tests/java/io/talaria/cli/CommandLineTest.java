@@ -3,14 +3,17 @@ package io.talaria.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.talaria.GoldenModels;
 import io.talaria.GoldenModels.Prompt;
 import io.talaria.TestData;
 import io.talaria.model.TinyModel;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -171,7 +174,7 @@ class CommandLineTest {
             String[] where = i == 0
                     ? new String[] {"--device", "reference"}
                     : new String[] {"--device", "cpu", "--activations", "half"};
-            String[] fixed = {"run", golden(NANO), "-p", "Hello", "-n", "12", "--json"};
+            String[] fixed = {"run", golden(NANO), "-p", "Hello", "-n", "12", "--temp", "0", "--json"};
             JsonNode json = done(Stream.concat(Stream.of(fixed), Stream.of(where))
                             .toArray(String[]::new))
                     .json();
@@ -183,6 +186,68 @@ class CommandLineTest {
             assertTrue(json.get("decode_tokens_per_second").asDouble() > 0);
         }
         assertEquals(texts[0], texts[1]);
+    }
+
+    /** From the reference, whose text no other kernel changes. */
+    private static JsonNode answer(String... options) {
+        String[] fixed = {"run", golden(NANO), "-p", "Hello", "-n", "30", "--json", "--device", "reference"};
+        return done(Stream.concat(Stream.of(fixed), Stream.of(options)).toArray(String[]::new))
+                .json();
+    }
+
+    private static String text(String... options) {
+        return answer(options).get("text").asString();
+    }
+
+    @Test
+    void runSamplesAsItIsTold() {
+        String greedy = text("--temp", "0");
+        assertEquals(greedy, text("--top-k", "1"));
+        assertEquals(greedy, text("--temperature", "3", "--top-p", "0"));
+        assertEquals(greedy, text("--min-p", "1"));
+        assertNotEquals(greedy, text("--temp", "0", "--presence-penalty", "50"));
+        assertNotEquals(greedy, text("--temp", "0", "--frequency-penalty", "50"));
+        assertNotEquals(greedy, text("--temp", "0", "--repeat-penalty", "50"));
+        assertEquals(greedy, text("--temp", "0", "--repeat-penalty", "50", "--repeat-last-n", "0"));
+        assertNotEquals(greedy, text("--temp", "0", "--system", "Be brief."));
+        JsonNode seeded = answer("--seed", "9007199254740991", "--batch-invariant");
+        assertEquals(9007199254740991L, seeded.get("seed").asLong());
+        assertEquals(
+                seeded.get("text"),
+                answer("--seed", "9007199254740991", "--batch-invariant").get("text"));
+        assertNotEquals(
+                seeded.get("text"), answer("--seed", "7", "--batch-invariant").get("text"));
+        JsonNode stopped = answer("--temp", "0", "--stop", "nowhere", "--stop", greedy.substring(4, 6));
+        assertEquals(
+                greedy.substring(0, greedy.indexOf(greedy.substring(4, 6))),
+                stopped.get("text").asString());
+        assertEquals("stop", stopped.get("finish_reason").asString());
+    }
+
+    @Test
+    void runReadsItsPromptFromStandardInput() {
+        InputStream in = System.in;
+        try {
+            System.setIn(new ByteArrayInputStream("Hello".getBytes(StandardCharsets.UTF_8)));
+            String piped = done(
+                            "run",
+                            golden(NANO),
+                            "-p",
+                            "-",
+                            "-n",
+                            "30",
+                            "--temp",
+                            "0",
+                            "--json",
+                            "--device",
+                            "reference")
+                    .json()
+                    .get("text")
+                    .asString();
+            assertEquals(text("--temp", "0"), piped);
+        } finally {
+            System.setIn(in);
+        }
     }
 
     /** Wrong command lines: exit code, and what the sentence must say. */
@@ -219,7 +284,18 @@ class CommandLineTest {
                 mistake(3, "FOLDER", "info", "FOLDER"),
                 mistake(2, "cannot be fetched yet", "info", "hf:owner/repo:Q4_K_M"),
                 mistake(2, "cannot be fetched yet", "run", "ollama:mixtral", "-p", "hi"),
-                mistake(2, "-n 0", "run", nano, "-p", "hi", "-n", "0"),
+                mistake(2, "at least 1 token, not 0", "run", nano, "-p", "hi", "-n", "0"),
+                mistake(2, "temperature -1", "run", nano, "-p", "hi", "--temp", "-1"),
+                mistake(2, "top-k -1", "run", nano, "-p", "hi", "--top-k", "-1"),
+                mistake(2, "top-p 1.5", "run", nano, "-p", "hi", "--top-p", "1.5"),
+                mistake(2, "min-p -0.1", "run", nano, "-p", "hi", "--min-p", "-0.1"),
+                mistake(2, "repeat penalty 0", "run", nano, "-p", "hi", "--repeat-penalty", "0"),
+                mistake(2, "presence penalty 101", "run", nano, "-p", "hi", "--presence-penalty", "101"),
+                mistake(2, "a stop string must not be empty", "run", nano, "-p", "hi", "--stop", ""),
+                mistake(2, "--system goes with ChatML", "run", nano, "-p", "hi", "--raw", "--system", "x"),
+                mistake(2, "--context 1", "run", nano, "-p", "hi", "--context", "1"),
+                mistake(2, "the model was trained for", "run", nano, "-p", "hi", "--context", "1000000"),
+                mistake(2, "use a larger context", "run", nano, "-p", "a long text", "--context", "8"),
                 mistake(2, "Missing required", "run", nano),
                 mistake(2, "--format Q3_K_M", "synthesize", "OUT", "--format", "Q3_K_M"),
                 mistake(2, "--expert-layout odd", "synthesize", "OUT", "--expert-layout", "odd"),
