@@ -1,13 +1,6 @@
 package io.talaria.cli;
 
-import io.talaria.chat.Message;
-import io.talaria.chat.Role;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -16,6 +9,9 @@ import picocli.CommandLine.Parameters;
 
 @Command(name = "chat", mixinStandardHelpOptions = true, description = "A conversation in the terminal.")
 final class ChatCommand implements Callable<Integer> {
+    /** The launcher sets it where standard input is a terminal. */
+    private static final String KEYBOARD = "talaria.keyboard";
+
     @Parameters(
             paramLabel = "MODEL",
             arity = "0..1",
@@ -29,7 +25,7 @@ final class ChatCommand implements Callable<Integer> {
             names = {"-n", "--max-tokens"},
             paramLabel = "N",
             description = "Tokens of an answer at most. Default: ${DEFAULT-VALUE}.")
-    private int maxTokens = 128;
+    private int maxTokens = 1024;
 
     @Mixin
     private DeviceOptions devices;
@@ -40,33 +36,21 @@ final class ChatCommand implements Callable<Integer> {
             throw new BadArgumentException("-n " + maxTokens + ": an answer has at least 1 token");
         }
         DeviceOptions.Choice choice = devices.choose();
-        try (Talker talker = Talker.load(ModelPath.openOrDefault(model), choice)) {
-            System.err.println("On " + choice.device() + ". An empty line or Ctrl-D ends the conversation.");
-            converse(talker);
+        try (Talker talker = Talker.load(ModelPath.openOrDefault(model), choice);
+                ChatInput input = input()) {
+            System.err.println("On " + choice.device() + ". /help lists the commands, Ctrl-D ends the conversation.");
+            input.onInterrupt(talker::cancel);
+            Conversation conversation = new Conversation(talker, maxTokens, system);
+            String typed = input.next();
+            while (typed != null && conversation.take(typed)) {
+                typed = input.next();
+            }
         }
         return ExitCode.OK;
     }
 
-    private void converse(Talker talker) throws IOException {
-        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        List<Message> messages = new ArrayList<>();
-        if (system != null) {
-            messages.add(new Message(Role.SYSTEM, system));
-        }
-        for (String line = ask(lines); line != null && !line.isBlank(); line = ask(lines)) {
-            messages.add(new Message(Role.USER, line));
-            Talker.Answer answer = talker.answer(talker.encode(messages), maxTokens, piece -> {
-                System.out.print(TerminalText.safe(piece));
-                System.out.flush();
-            });
-            System.out.println();
-            messages.add(new Message(Role.ASSISTANT, answer.text()));
-        }
-    }
-
-    private static String ask(BufferedReader lines) throws IOException {
-        System.err.print("> ");
-        System.err.flush();
-        return lines.readLine();
+    /** Opened after the model is loaded: until then Ctrl-C ends the program. */
+    private static ChatInput input() throws IOException {
+        return Boolean.getBoolean(KEYBOARD) ? TerminalInput.open(Conversation.COMMANDS) : new StreamInput(System.in);
     }
 }

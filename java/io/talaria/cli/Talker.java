@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.function.Consumer;
 
 /** A model that is loaded and answers prompts, token by token. */
-final class Talker implements AutoCloseable {
+final class Talker implements Answerer, AutoCloseable {
     private static final int CHUNK = 128;
     private static final int DEFAULT_CONTEXT = 4096;
 
@@ -27,7 +27,8 @@ final class Talker implements AutoCloseable {
     /**
      * What came of a prompt.
      *
-     * @param finishReason {@code stop} if the model ended its answer, {@code length} if it ran into a limit
+     * @param finishReason {@code stop} if the model ended its answer, {@code length} if it ran into a limit,
+     *     {@code cancelled} if it was stopped
      */
     record Answer(
             String text,
@@ -75,8 +76,7 @@ final class Talker implements AutoCloseable {
         }
         int room = decoder.options().kvBlocks() * DecoderOptions.POSITIONS_PER_BLOCK - prompt.length;
         if (room < 1) {
-            throw new BadArgumentException("the prompt has " + prompt.length + " tokens and the context "
-                    + (room + prompt.length) + "; use a shorter one");
+            throw new PromptTooLongException(prompt.length, room + prompt.length);
         }
         int stop = tokenizer.special("<|im_end|>").orElse(tokenizer.eos());
         StreamingDecoder streaming = tokenizer.newDecoder(false, false);
@@ -106,9 +106,19 @@ final class Talker implements AutoCloseable {
                 text.toString(),
                 prompt.length,
                 completion[0],
-                stopped[0] ? "stop" : "length",
+                greedy.cancelled() ? "cancelled" : stopped[0] ? "stop" : "length",
                 (prefilled - begin) / 1e9,
                 (end - prefilled) / 1e9);
+    }
+
+    @Override
+    public Answer answer(List<Message> messages, int maxTokens, Consumer<String> pieces) {
+        return answer(encode(messages), maxTokens, pieces);
+    }
+
+    @Override
+    public void cancel() {
+        greedy.cancel();
     }
 
     int[] encode(List<Message> messages) {

@@ -14,6 +14,7 @@ public final class Greedy {
     private final Decoder decoder;
     private final int chunk;
     private final Sequence sequence;
+    private volatile boolean cancelled;
 
     /** @param chunk prompt tokens per batch, at most the decoder's rows */
     public Greedy(Decoder decoder, int chunk) {
@@ -27,20 +28,31 @@ public final class Greedy {
         return sequence.length();
     }
 
-    /** Forgets the text. */
+    /** Forgets the text, and that it was cancelled. */
     public void reset() {
         sequence.end();
+        cancelled = false;
+    }
+
+    /** Ends what is being read or generated after the step that is under way; from any thread. */
+    public void cancel() {
+        cancelled = true;
+    }
+
+    /** True from {@link #cancel} to {@link #reset}. */
+    public boolean cancelled() {
+        return cancelled;
     }
 
     /**
-     * Reads the tokens and returns the most likely next one.
+     * Reads the tokens and returns the most likely next one; what it returns when cancelled means nothing.
      *
      * @throws ContextFullException if the KV cache has no room for them
      * @throws ArithmeticException if the model's numbers break down, as a damaged file's do
      */
     public int read(int[] tokens) {
         int next = -1;
-        for (int begin = 0; begin < tokens.length; begin += chunk) {
+        for (int begin = 0; begin < tokens.length && !cancelled; begin += chunk) {
             next = step(tokens, begin, Math.min(begin + chunk, tokens.length));
         }
         return next;
@@ -51,7 +63,7 @@ public final class Greedy {
      */
     public void generate(int first, IntPredicate more) {
         int token = first;
-        while (more.test(token)) {
+        while (!cancelled && more.test(token)) {
             token = step(new int[] {token}, 0, 1);
         }
     }
