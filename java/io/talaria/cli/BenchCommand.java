@@ -86,6 +86,7 @@ final class BenchCommand implements Callable<Integer> {
             return measure(Path.of(model), choice);
         }
         Path made = Files.createTempFile("talaria-bench", ".gguf");
+        made.toFile().deleteOnExit();
         try {
             synthesize(made);
             return measure(made, choice);
