@@ -81,21 +81,22 @@ final class BenchCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         check(
-                prompt >= 0 && tokens >= 0 && depth >= 0 && prompt + tokens > 0,
+                prompt >= 0 && tokens >= 0 && depth >= 0 && Math.max(prompt, tokens) > 0,
                 "-p, -n and -d: there is nothing to measure");
         check((json ? 1 : 0) + (csv ? 1 : 0) + (markdown ? 1 : 0) <= 1, "--json, --csv and --md: write one of them");
         check(repetitions >= 1 && repetitions <= 1000, "-r " + repetitions + ": write 1 to 1000");
         check(batch >= 1 && batch <= 1 << 14, "--batch " + batch + ": write 1 to " + (1 << 14));
+        check(layers == null || synthetic != null, "--layers goes with --synthetic");
         check((model == null) != (synthetic == null), "name either a MODEL or --synthetic SHAPE:FORMAT");
         DeviceOptions.Choice choice = devices.choose();
         if (model != null) {
-            return measure(Path.of(model), choice);
+            return measure(model, choice);
         }
         Path made = Files.createTempFile("talaria-bench", ".gguf");
         made.toFile().deleteOnExit();
         try {
             synthesize(made);
-            return measure(made, choice);
+            return measure(made.toString(), choice);
         } finally {
             Files.deleteIfExists(made);
         }
@@ -120,17 +121,17 @@ final class BenchCommand implements Callable<Integer> {
         }
     }
 
-    private int measure(Path path, DeviceOptions.Choice choice) throws IOException {
-        try (Model opened = ModelPath.open(path.toString());
+    private int measure(String path, DeviceOptions.Choice choice) throws IOException {
+        try (Model opened = ModelPath.open(path);
                 Device device = choice.open()) {
-            int positions = Math.addExact(Math.max(1, depth), Math.max(prompt, tokens));
+            long positions = Math.max(1L, depth) + Math.max(prompt, tokens);
             check(
                     positions <= opened.config().context(),
                     "the tests need " + positions + " positions and the model has a context of "
                             + opened.config().context());
             int rows = Math.min(batch, Math.max(1, Math.max(prompt, depth)));
             DecoderOptions options = DecoderOptions.of(
-                            choice.activations(), choice.kvType(), DecoderOptions.blocksFor(positions), rows)
+                            choice.activations(), choice.kvType(), DecoderOptions.blocksFor((int) positions), rows)
                     .withRouting();
             double bandwidth = device.readBandwidth(BANDWIDTH_BYTES);
             try (Decoder decoder = Decoder.load(opened, device, options, new Progress("Loading")::at)) {
