@@ -16,6 +16,7 @@
 #endif
 
 #include "../../kernels/cpu/bandwidth.hpp"
+#include "../../kernels/cpu/simd.hpp"
 #include "step.hpp"
 
 namespace talaria::cpu {
@@ -117,7 +118,9 @@ int32_t device_info(int32_t index, talaria_device_info* info, talaria_status* st
   info->activation_block = 32;
   info->memory_bytes = total_memory();
   info->free_bytes = free_memory();
-  processor_name(info->name, sizeof info->name);
+  char processor[128];
+  processor_name(processor, sizeof processor);
+  snprintf(info->name, sizeof info->name, "%.80s, %s", processor, simd().name);
   return TALARIA_OK;
 }
 

@@ -50,7 +50,8 @@ public final class GenerateOptions {
         return new Builder();
     }
 
-    int maxTokens() {
+    /** Tokens of an answer at most. */
+    public int maxTokens() {
         return maxTokens;
     }
 

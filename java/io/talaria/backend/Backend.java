@@ -1,5 +1,6 @@
 package io.talaria.backend;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
@@ -13,6 +14,11 @@ public interface Backend {
 
     /** The devices that {@link #open} takes, by index; empty if the backend is unavailable. */
     List<DeviceInfo> devices();
+
+    /** The shared library that computes, where it was found; empty if there is none. Never throws. */
+    default Optional<Path> library() {
+        return Optional.empty();
+    }
 
     /**
      * Opens a device.

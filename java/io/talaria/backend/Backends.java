@@ -23,6 +23,12 @@ public final class Backends {
         return backends;
     }
 
+    /** The names of backends that Talaria means to have and that this build has not. */
+    public static List<String> notBuilt() {
+        List<String> built = all().stream().map(Backend::name).toList();
+        return PREFERENCE.stream().filter(name -> !built.contains(name)).toList();
+    }
+
     private static int rank(String name) {
         int rank = PREFERENCE.indexOf(name);
         return rank < 0 ? PREFERENCE.size() : rank;

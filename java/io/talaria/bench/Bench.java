@@ -8,15 +8,19 @@ import io.talaria.model.ModelConfig;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.LongStream;
 
 /** Measures how fast a loaded model reads prompts and writes text, on random tokens. */
 public final class Bench {
     /** Below this share of the largest entropy, experts are used so unevenly that speeds mean nothing. */
     private static final double LEAST_EVENNESS = 0.9;
+    /** Fewer would look uneven by chance. */
+    private static final int LEAST_ROUTED = 64;
 
     private final Decoder decoder;
     private final SplittableRandom random = new SplittableRandom(42);
-    private final long[] uses;
+    private final long[][] uses;
+    private int routed;
 
     /**
      * One measurement: tokens per second of each repetition.
@@ -60,13 +64,15 @@ public final class Bench {
     /** @param decoder keeps its routing, and has blocks for all tokens of the longest test */
     public Bench(Decoder decoder) {
         this.decoder = decoder;
-        this.uses = new long[decoder.config().experts()];
+        this.uses = new long[decoder.config().layers()][decoder.config().experts()];
     }
 
     /**
-     * Reads {@code tokens} random tokens behind {@code depth} others, in batches of the decoder's rows.
+     * Reads {@code tokens} random tokens behind {@code depth} others, in batches of the decoder's rows. The bytes are
+     * those that must be read: for every batch all weights, and the KV cache up to its end, once. Large batches are
+     * bound by arithmetic, so theirs is a small share of the bandwidth.
      *
-     * @param weightBytes bytes of all weights, which every batch of some size reads once
+     * @param weightBytes bytes of all weights
      */
     public Result prompt(int tokens, int depth, int repetitions, long weightBytes) {
         List<Double> rates = new ArrayList<>();
@@ -79,9 +85,12 @@ public final class Bench {
                 rates.add(tokens / seconds);
             }
         }
-        double batches = Math.ceil((double) tokens / decoder.options().maxRows());
-        double bytes = weightBytes * batches / tokens;
-        return new Result("pp" + tokens + at(depth), rates, bytes + kvBytes(depth + tokens / 2));
+        int rows = decoder.options().maxRows();
+        double bytes = 0;
+        for (int at = 0; at < tokens; at += rows) {
+            bytes += weightBytes + kvBytes(depth + Math.min(at + rows, tokens));
+        }
+        return new Result("pp" + tokens + at(depth), rates, bytes / tokens);
     }
 
     /**
@@ -144,34 +153,40 @@ public final class Bench {
     }
 
     private void count(int rows) {
-        for (int layer = 0; layer < decoder.config().layers(); layer++) {
+        for (int layer = 0; layer < uses.length; layer++) {
             for (int[] chosen : decoder.experts(layer, rows)) {
                 for (int expert : chosen) {
-                    uses[expert]++;
+                    uses[layer][expert]++;
                 }
             }
         }
+        routed += rows;
     }
 
     /**
      * The share of uses that each expert had so far, all layers together.
      *
-     * @throws MeaninglessException if their entropy is below 0.9 of the largest possible
+     * @throws MeaninglessException if their entropy, on average over the layers, is below 0.9 of the largest possible
      */
     public double[] expertShares() {
-        double total = 0;
-        for (long use : uses) {
-            total += use;
+        int positions = decoder.options().kvBlocks() * DecoderOptions.POSITIONS_PER_BLOCK;
+        if (routed < LEAST_ROUTED) {
+            read(0, Math.min(LEAST_ROUTED, positions));
         }
-        double[] shares = new double[uses.length];
+        int experts = decoder.config().experts();
+        double[] shares = new double[experts];
         double entropy = 0;
-        for (int i = 0; i < shares.length; i++) {
-            shares[i] = uses[i] / total;
-            entropy -= shares[i] == 0 ? 0 : shares[i] * Math.log(shares[i]);
+        for (long[] used : uses) {
+            double total = LongStream.of(used).sum();
+            for (int i = 0; i < experts; i++) {
+                double share = used[i] / total;
+                shares[i] += share / uses.length;
+                entropy -= share == 0 ? 0 : share * Math.log(share) / uses.length;
+            }
         }
-        if (entropy < LEAST_EVENNESS * Math.log(shares.length)) {
+        if (entropy < LEAST_EVENNESS * Math.log(experts)) {
             throw new MeaninglessException("the experts are used unevenly (entropy " + "%.2f".formatted(entropy)
-                    + " of " + "%.2f".formatted(Math.log(shares.length)) + "): speeds would mean nothing");
+                    + " of " + "%.2f".formatted(Math.log(experts)) + "): speeds would mean nothing");
         }
         return shares;
     }

@@ -7,6 +7,8 @@ import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -49,7 +51,20 @@ public final class Synthesizer {
         Synthesizer synthesizer = new Synthesizer(shape, recipe, layout, progress);
         synthesizer.metadata();
         synthesizer.tensors();
+        synthesizer.requireSpace(target);
         synthesizer.writer.write(target);
+    }
+
+    /** So that a disk that is too small is not found out when it is full. */
+    private void requireSpace(Path target) throws IOException {
+        Path folder = target.toAbsolutePath().getParent();
+        long free = Files.getFileStore(folder).getUsableSpace();
+        if (total > free) {
+            throw new FileSystemException(
+                    target.toString(),
+                    null,
+                    "%.3f GB are needed and %.3f GB are free".formatted(total / 1e9, free / 1e9));
+        }
     }
 
     private void metadata() {

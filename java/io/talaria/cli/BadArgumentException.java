@@ -1,7 +1,7 @@
 package io.talaria.cli;
 
 /** An argument that parses but makes no sense; one sentence. */
-final class BadArgumentException extends RuntimeException {
+class BadArgumentException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     BadArgumentException(String message) {

@@ -1,7 +1,9 @@
 package io.talaria.cli;
 
 import io.talaria.backend.Device;
+import io.talaria.backend.DeviceInfo;
 import io.talaria.bench.Bench;
+import io.talaria.bench.MemoryModules;
 import io.talaria.bench.Recipe;
 import io.talaria.bench.Synthesizer;
 import io.talaria.bench.SyntheticShape;
@@ -18,7 +20,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import java.util.stream.DoubleStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -76,19 +81,22 @@ final class BenchCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         check(
-                prompt >= 0 && tokens >= 0 && depth >= 0 && prompt + tokens > 0,
+                prompt >= 0 && tokens >= 0 && depth >= 0 && Math.max(prompt, tokens) > 0,
                 "-p, -n and -d: there is nothing to measure");
+        check((json ? 1 : 0) + (csv ? 1 : 0) + (markdown ? 1 : 0) <= 1, "--json, --csv and --md: write one of them");
         check(repetitions >= 1 && repetitions <= 1000, "-r " + repetitions + ": write 1 to 1000");
         check(batch >= 1 && batch <= 1 << 14, "--batch " + batch + ": write 1 to " + (1 << 14));
+        check(layers == null || synthetic != null, "--layers goes with --synthetic");
         check((model == null) != (synthetic == null), "name either a MODEL or --synthetic SHAPE:FORMAT");
         DeviceOptions.Choice choice = devices.choose();
         if (model != null) {
-            return measure(Path.of(model), choice);
+            return measure(model, choice);
         }
         Path made = Files.createTempFile("talaria-bench", ".gguf");
+        made.toFile().deleteOnExit();
         try {
             synthesize(made);
-            return measure(made, choice);
+            return measure(made.toString(), choice);
         } finally {
             Files.deleteIfExists(made);
         }
@@ -113,23 +121,23 @@ final class BenchCommand implements Callable<Integer> {
         }
     }
 
-    private int measure(Path path, DeviceOptions.Choice choice) throws IOException {
-        try (Model opened = ModelPath.open(path.toString());
+    private int measure(String path, DeviceOptions.Choice choice) throws IOException {
+        try (Model opened = ModelPath.open(path);
                 Device device = choice.open()) {
-            int positions = Math.addExact(Math.max(1, depth), Math.max(prompt, tokens));
+            long positions = Math.max(1L, depth) + Math.max(prompt, tokens);
             check(
                     positions <= opened.config().context(),
                     "the tests need " + positions + " positions and the model has a context of "
                             + opened.config().context());
             int rows = Math.min(batch, Math.max(1, Math.max(prompt, depth)));
             DecoderOptions options = DecoderOptions.of(
-                            choice.activations(), choice.kvType(), DecoderOptions.blocksFor(positions), rows)
+                            choice.activations(), choice.kvType(), DecoderOptions.blocksFor((int) positions), rows)
                     .withRouting();
             double bandwidth = device.readBandwidth(BANDWIDTH_BYTES);
             try (Decoder decoder = Decoder.load(opened, device, options, new Progress("Loading")::at)) {
                 Bench bench = new Bench(decoder);
                 List<Bench.Result> results = run(bench, ModelSummary.of(opened));
-                print(device.info().device(), device.info().name(), bandwidth, results, bench.expertShares());
+                print(device.info(), bandwidth, results, bench.expertShares());
             } catch (Bench.MeaninglessException e) {
                 System.err.println("talaria: " + e.getMessage());
                 return ExitCode.CHECK_FAILED;
@@ -149,25 +157,10 @@ final class BenchCommand implements Callable<Integer> {
         return results;
     }
 
-    private void print(String device, String name, double bandwidth, List<Bench.Result> results, double[] shares) {
+    private void print(DeviceInfo device, double bandwidth, List<Bench.Result> results, double[] shares) {
+        OptionalDouble nominal = nominal(device);
         if (json) {
-            List<Map<String, Object>> tests = new ArrayList<>();
-            for (Bench.Result result : results) {
-                Map<String, Object> test = new LinkedHashMap<>();
-                test.put("test", result.test());
-                test.put("tokens_per_second", result.median());
-                test.put("stddev", result.deviation());
-                test.put("gb_s", result.gigabytesPerSecond());
-                test.put("bandwidth_fraction", result.gigabytesPerSecond() / bandwidth);
-                tests.add(test);
-            }
-            Map<String, Object> facts = new LinkedHashMap<>();
-            facts.put("device", device);
-            facts.put("name", name);
-            facts.put("read_bandwidth_gb_s", bandwidth);
-            facts.put("expert_shares", shares);
-            facts.put("tests", tests);
-            Json.print(facts);
+            Json.print(facts(device, bandwidth, nominal, results, shares));
             return;
         }
         String format = csv ? "%s,%.2f,%.2f,%.2f,%.3f%n" : markdown ? "| %s | %.2f ± %.2f | %.2f | %.0f %% |%n" : "";
@@ -177,7 +170,16 @@ final class BenchCommand implements Callable<Integer> {
             System.out.println("| test | tokens/s | GB/s | of measured bandwidth |\n|---|---|---|---|");
         } else {
             format = "%-16s %9.2f tokens/s ± %-8.2f %7.2f GB/s, %3.0f %% of the bandwidth%n";
-            System.out.printf(Locale.ROOT, "%s (%s) reads %.1f GB/s%n", device, name, bandwidth);
+            System.out.printf(
+                    Locale.ROOT,
+                    "%s (%s) reads %.1f GB/s; nominal: %s%n",
+                    device.device(),
+                    device.name(),
+                    bandwidth,
+                    nominal.isEmpty()
+                            ? "unknown"
+                            : "%.1f GB/s, of which that is %.0f %%"
+                                    .formatted(nominal.getAsDouble(), 100 * bandwidth / nominal.getAsDouble()));
         }
         for (Bench.Result result : results) {
             double share = result.gigabytesPerSecond() / bandwidth;
@@ -190,5 +192,38 @@ final class BenchCommand implements Callable<Integer> {
                     result.gigabytesPerSecond(),
                     csv ? share : 100 * share);
         }
+        if (!csv && !markdown) {
+            System.out.println("experts used, %  "
+                    + DoubleStream.of(shares)
+                            .mapToObj(share -> "%.1f".formatted(100 * share))
+                            .collect(Collectors.joining(" ")));
+        }
+    }
+
+    /** What the memory was built for, where the machine says so; of devices with memory of their own nobody does. */
+    private static OptionalDouble nominal(DeviceInfo device) {
+        return device.device().startsWith("cpu") ? MemoryModules.bandwidth() : OptionalDouble.empty();
+    }
+
+    private static Map<String, Object> facts(
+            DeviceInfo device, double bandwidth, OptionalDouble nominal, List<Bench.Result> results, double[] shares) {
+        List<Map<String, Object>> tests = new ArrayList<>();
+        for (Bench.Result result : results) {
+            Map<String, Object> test = new LinkedHashMap<>();
+            test.put("test", result.test());
+            test.put("tokens_per_second", result.median());
+            test.put("stddev", result.deviation());
+            test.put("gb_s", result.gigabytesPerSecond());
+            test.put("bandwidth_fraction", result.gigabytesPerSecond() / bandwidth);
+            tests.add(test);
+        }
+        Map<String, Object> facts = new LinkedHashMap<>();
+        facts.put("device", device.device());
+        facts.put("name", device.name());
+        facts.put("read_bandwidth_gb_s", bandwidth);
+        facts.put("nominal_bandwidth_gb_s", nominal.isPresent() ? nominal.getAsDouble() : null);
+        facts.put("expert_shares", shares);
+        facts.put("tests", tests);
+        return facts;
     }
 }

@@ -1,17 +1,8 @@
 package io.talaria.cli;
 
-import io.talaria.Answer;
 import io.talaria.GenerateOptions;
-import io.talaria.Prompt;
 import io.talaria.Talaria;
-import io.talaria.chat.Message;
-import io.talaria.chat.Role;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -20,6 +11,9 @@ import picocli.CommandLine.Parameters;
 
 @Command(name = "chat", mixinStandardHelpOptions = true, description = "A conversation in the terminal.")
 final class ChatCommand implements Callable<Integer> {
+    /** The launcher sets it where standard input is a terminal. */
+    private static final String KEYBOARD = "talaria.keyboard";
+
     @Parameters(
             paramLabel = "MODEL",
             arity = "0..1",
@@ -38,33 +32,23 @@ final class ChatCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         GenerateOptions options = sampling.choose();
-        try (Talaria talaria = talk.open(model)) {
-            System.err.println("On " + talaria.device().device() + ". An empty line or Ctrl-D ends the conversation.");
-            converse(talaria, options);
+        try (Talaria talaria = talk.open(model);
+                ChatInput input = input()) {
+            System.err.println(
+                    "On " + talaria.device().device() + ". /help lists the commands, Ctrl-D ends the conversation.");
+            ModelAnswerer answerer = new ModelAnswerer(talaria, options);
+            input.onInterrupt(answerer::cancel);
+            Conversation conversation = new Conversation(answerer, options.maxTokens(), system);
+            String typed = input.next();
+            while (typed != null && conversation.take(typed)) {
+                typed = input.next();
+            }
         }
         return ExitCode.OK;
     }
 
-    private void converse(Talaria talaria, GenerateOptions options) throws IOException {
-        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        List<Message> messages = new ArrayList<>();
-        if (system != null) {
-            messages.add(new Message(Role.SYSTEM, system));
-        }
-        for (String line = ask(lines); line != null && !line.isBlank(); line = ask(lines)) {
-            messages.add(new Message(Role.USER, line));
-            Answer answer = talaria.generate(Prompt.chat(messages), options, piece -> {
-                System.out.print(TerminalText.safe(piece));
-                System.out.flush();
-            });
-            System.out.println();
-            messages.add(new Message(Role.ASSISTANT, answer.text()));
-        }
-    }
-
-    private static String ask(BufferedReader lines) throws IOException {
-        System.err.print("> ");
-        System.err.flush();
-        return lines.readLine();
+    /** Opened after the model is loaded: until then Ctrl-C ends the program. */
+    private static ChatInput input() throws IOException {
+        return Boolean.getBoolean(KEYBOARD) ? TerminalInput.open(Conversation.COMMANDS) : new StreamInput(System.in);
     }
 }

@@ -36,7 +36,7 @@ final class DeviceOptions {
     private String kv;
 
     @Option(names = "--threads", paramLabel = "N", description = "Threads of the cpu device. Default: one per core.")
-    private int threads;
+    private Integer threads;
 
     /** What a command computes with. */
     record Choice(String device, Activations activations, TensorType kvType, int threads) {
@@ -55,10 +55,10 @@ final class DeviceOptions {
         }
         String name = device == null ? Backends.best() : device;
         boolean reference = isReference(name);
-        if (threads < 0 || threads > 1024) {
+        if (threads != null && (threads < 1 || threads > 1024)) {
             throw new BadArgumentException("--threads " + threads + ": write 1 to 1024");
         }
-        return new Choice(name, activations(name, reference), kvType(reference), threads);
+        return new Choice(name, activations(name, reference), kvType(reference), threads == null ? 0 : threads);
     }
 
     /** Whether a mode was named, and not left to the device. */

@@ -18,15 +18,21 @@ final class DevicesCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        Map<String, Object> facts = facts();
+        if (json) {
+            Json.print(facts);
+        } else {
+            print(facts);
+        }
+        return ExitCode.OK;
+    }
+
+    /** {@code devices} and {@code absent}, as JSON has them. */
+    static Map<String, Object> facts() {
         List<Map<String, Object>> devices = new ArrayList<>();
         List<Map<String, Object>> absent = new ArrayList<>();
         for (Backend backend : Backends.all()) {
-            backend.unavailable().ifPresent(reason -> {
-                Map<String, Object> entry = new LinkedHashMap<>();
-                entry.put("backend", backend.name());
-                entry.put("reason", reason);
-                absent.add(entry);
-            });
+            backend.unavailable().ifPresent(reason -> absent.add(absent(backend.name(), reason)));
             for (DeviceInfo info : backend.devices()) {
                 Map<String, Object> entry = new LinkedHashMap<>();
                 entry.put("device", info.device());
@@ -36,22 +42,33 @@ final class DevicesCommand implements Callable<Integer> {
                 devices.add(entry);
             }
         }
-        if (json) {
-            Map<String, Object> all = new LinkedHashMap<>();
-            all.put("devices", devices);
-            all.put("absent", absent);
-            Json.print(all);
-        } else {
-            devices.forEach(DevicesCommand::printDevice);
-            absent.forEach(entry -> System.out.printf("%-12s absent: %s%n", entry.get("backend"), entry.get("reason")));
-        }
-        return ExitCode.OK;
+        Backends.notBuilt().forEach(name -> absent.add(absent(name, "this build of Talaria does not have it")));
+        Map<String, Object> facts = new LinkedHashMap<>();
+        facts.put("devices", devices);
+        facts.put("absent", absent);
+        return facts;
     }
 
-    private static void printDevice(Map<String, Object> entry) {
-        System.out.printf(
-                "%-12s %s, %s of %s free%n",
-                entry.get("device"), entry.get("name"), Sizes.bytes((Long) entry.get("free_bytes")), Sizes.bytes((Long)
-                        entry.get("memory_bytes")));
+    private static Map<String, Object> absent(String backend, String reason) {
+        Map<String, Object> entry = new LinkedHashMap<>();
+        entry.put("backend", backend);
+        entry.put("reason", reason);
+        return entry;
+    }
+
+    static void print(Map<String, Object> facts) {
+        for (Object entry : (List<?>) facts.get("devices")) {
+            Map<?, ?> device = (Map<?, ?>) entry;
+            System.out.printf(
+                    "%-16s %s, %s of %s free%n",
+                    device.get("device"),
+                    device.get("name"),
+                    Sizes.bytes((Long) device.get("free_bytes")),
+                    Sizes.bytes((Long) device.get("memory_bytes")));
+        }
+        for (Object entry : (List<?>) facts.get("absent")) {
+            Map<?, ?> backend = (Map<?, ?>) entry;
+            System.out.printf("%-16s absent: %s%n", backend.get("backend"), backend.get("reason"));
+        }
     }
 }

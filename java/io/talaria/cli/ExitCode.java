@@ -8,6 +8,8 @@ final class ExitCode {
     static final int BAD_MODEL = 3;
     static final int NO_DEVICE = 4;
     static final int DEVICE_LOST = 70;
+    /** What shells report of a program that SIGPIPE ended: nobody reads the output any more. */
+    static final int UNREAD = 141;
 
     private ExitCode() {}
 }

@@ -62,6 +62,7 @@ final class LogitsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        OutFile.check("--out", out);
         DeviceOptions.Choice choice = devices.choose();
         try (Model opened = ModelPath.open(model)) {
             List<int[]> lists = new ArrayList<>();
@@ -113,13 +114,8 @@ final class LogitsCommand implements Callable<Integer> {
     private void write(Decoder decoder, List<int[]> lists, int perBatch, Progress computing) throws IOException {
         int rows = lists.getFirst().length;
         Path folder = out.toAbsolutePath().getParent();
-        if (folder == null || !Files.isDirectory(folder)) {
-            throw new BadArgumentException("--out " + out + ": there is no folder " + folder);
-        }
-        if (Files.isDirectory(out)) {
-            throw new BadArgumentException("--out " + out + " is a folder");
-        }
         Path part = Files.createTempFile(folder, "." + out.getFileName(), ".part");
+        part.toFile().deleteOnExit();
         try {
             try (OutputStream file = new BufferedOutputStream(Files.newOutputStream(part))) {
                 PromptLogits.run(decoder, lists, perBatch, position -> true, (position, logits) -> {

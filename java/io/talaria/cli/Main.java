@@ -42,17 +42,22 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] args) {
-        System.setOut(new PrintStream(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8));
+        System.setOut(new PrintStream(new StandardOutput(), false, StandardCharsets.UTF_8));
         System.setErr(new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
-        int code = run(args);
-        System.out.flush();
-        System.exit(code);
+        System.exit(run(args));
     }
 
     /** Runs a command line and returns its exit code. */
     static int run(String... args) {
         CommandLine line = new CommandLine(new Main());
         line.setExpandAtFiles(false); // a text may begin with @
+        line.setExecutionStrategy(parsed -> {
+            try {
+                return new CommandLine.RunLast().execute(parsed);
+            } catch (StandardOutput.ClosedException e) { // out of a help text; those of commands come to the handler
+                return report(e);
+            }
+        });
         line.setExecutionExceptionHandler((thrown, command, parsed) -> report(thrown));
         line.setParameterExceptionHandler((thrown, rest) -> {
             CommandLine command = thrown.getCommandLine();
@@ -75,7 +80,9 @@ public final class Main {
 
     /** One sentence on standard error, and the exit code that belongs to it. */
     private static int report(Exception thrown) {
-        System.out.flush();
+        if (thrown instanceof StandardOutput.ClosedException closed && closed.unread()) {
+            return ExitCode.UNREAD;
+        }
         System.err.println("talaria: " + sentence(thrown));
         return switch (thrown) {
             case BadArgumentException bad -> ExitCode.BAD_ARGUMENTS;
@@ -84,6 +91,7 @@ public final class Main {
             case DeviceException device ->
                 device.kind() == DeviceException.Kind.LOST ? ExitCode.DEVICE_LOST : ExitCode.NO_DEVICE;
             case IOException io -> ExitCode.BAD_MODEL;
+            case StandardOutput.ClosedException closed -> ExitCode.BAD_MODEL;
             case ArithmeticException numbers -> ExitCode.BAD_MODEL;
             default -> ExitCode.CHECK_FAILED;
         };

@@ -21,6 +21,9 @@ final class ModelPath {
             throw new BadArgumentException("'" + name + "': models of Hugging Face and Ollama cannot be fetched yet;"
                     + " name the path of a GGUF file");
         }
+        if (name.isBlank()) {
+            throw new BadArgumentException("the name of the MODEL is empty; name the path of a GGUF file");
+        }
         try {
             return Model.open(Path.of(name));
         } catch (InvalidPathException e) {

@@ -75,6 +75,9 @@ final class SamplingOptions {
     private List<String> stops = new ArrayList<>();
 
     GenerateOptions choose() {
+        if (maxTokens < 1) {
+            throw new BadArgumentException("-n " + maxTokens + ": an answer has at least 1 token");
+        }
         GenerateOptions.Builder options = GenerateOptions.builder()
                 .maxTokens(maxTokens)
                 .temperature(temperature)

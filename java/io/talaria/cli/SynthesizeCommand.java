@@ -21,7 +21,7 @@ import picocli.CommandLine.Parameters;
         mixinStandardHelpOptions = true,
         description = "Writes a model of real shape with made-up weights, to measure with.")
 final class SynthesizeCommand implements Callable<Integer> {
-    @Parameters(paramLabel = "OUT", description = "The GGUF file to write.")
+    @Parameters(paramLabel = "OUT", description = "The GGUF file to write; replaced if it is there.")
     private Path out;
 
     @Option(
@@ -56,6 +56,7 @@ final class SynthesizeCommand implements Callable<Integer> {
             throw new BadArgumentException("--format " + format + ": write one of "
                     + Arrays.stream(Recipe.values()).map(Enum::name).collect(Collectors.joining(", ")));
         }
+        OutFile.check("OUT", out);
         try {
             SyntheticShape made = layers == null ? shape() : shape().withLayers(layers);
             Synthesizer.write(out, made, recipe, layout(), new Progress("Writing")::at);

@@ -8,7 +8,11 @@ public final class ContextFullException extends RuntimeException {
         super("the context is full after " + positions + " tokens; use a larger one, or a shorter text");
     }
 
-    ContextFullException(int prompt, int context) {
+    /**
+     * @param prompt tokens of the prompt
+     * @param context positions that there are
+     */
+    public ContextFullException(int prompt, int context) {
         super("the prompt has " + prompt + " tokens and the context " + context
                 + ", of which the answer needs at least 1; use a larger context, or a shorter prompt");
     }

@@ -1,13 +1,20 @@
 package io.talaria.gguf;
 
+import static java.nio.file.StandardOpenOption.CREATE_NEW;
+import static java.nio.file.StandardOpenOption.READ;
+import static java.nio.file.StandardOpenOption.WRITE;
+
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.security.SecureRandom;
 
 /** A file that appears under its name only when it is complete, or not at all. */
@@ -29,15 +36,27 @@ final class AtomicFile implements Closeable {
     static AtomicFile create(Path target) throws IOException {
         String name = String.format(".%s.%016x.part", target.getFileName(), RANDOM.nextLong());
         Path temporary = target.resolveSibling(name);
-        // Not a file of Files.createTempFile, which only its owner may read, also after the rename.
-        FileChannel channel = FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-        return new AtomicFile(target, temporary, channel);
+        temporary.toFile().deleteOnExit(); // where a signal ends the process, nothing is closed
+        try {
+            // Not a file of Files.createTempFile, which only its owner may read, also after the rename.
+            return new AtomicFile(target, temporary, FileChannel.open(temporary, CREATE_NEW, WRITE));
+        } catch (AccessDeniedException e) {
+            throw new AccessDeniedException(target.toString(), null, e.getReason());
+        } catch (NoSuchFileException e) {
+            throw new FileSystemException(target.toString(), null, "its folder does not exist");
+        }
     }
 
     /** Appends all of the buffer. */
     void write(ByteBuffer buffer) throws IOException {
-        while (buffer.hasRemaining()) {
-            channel.write(buffer);
+        try {
+            while (buffer.hasRemaining()) {
+                channel.write(buffer);
+            }
+        } catch (ClosedChannelException e) {
+            throw e;
+        } catch (IOException e) { // such as a full disk, without a word on which file it is
+            throw new FileSystemException(target.toString(), null, e.getMessage());
         }
     }
 
@@ -57,7 +76,7 @@ final class AtomicFile implements Closeable {
 
     private void forceFolder() {
         Path folder = target.toAbsolutePath().getParent();
-        try (FileChannel handle = FileChannel.open(folder, StandardOpenOption.READ)) {
+        try (FileChannel handle = FileChannel.open(folder, READ)) {
             handle.force(true);
         } catch (IOException e) {
             // Some systems cannot open folders. The file is complete there too, only its name may not survive a crash.

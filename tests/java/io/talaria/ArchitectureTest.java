@@ -107,6 +107,7 @@ class ArchitectureTest {
         only("io.talaria.backend.jni..", "org.bytedeco..").check(CLASSES);
         only("io.talaria.cli..", "picocli..").check(CLASSES);
         only("io.talaria.cli..", "tools.jackson..").check(CLASSES);
+        only("io.talaria.cli..", "org.jline..").check(CLASSES);
     }
 
     private static ArchRule only(String user, String library) {

@@ -4,6 +4,7 @@ import io.talaria.backend.Backend;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceInfo;
 import io.talaria.backend.OpenOptions;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
@@ -24,6 +25,11 @@ public final class CpuBackend implements Backend {
     @Override
     public List<DeviceInfo> devices() {
         return BACKEND.devices();
+    }
+
+    @Override
+    public Optional<Path> library() {
+        return BACKEND.library();
     }
 
     @Override

@@ -54,6 +54,10 @@ final class NativeBackend {
         }
     }
 
+    Optional<Path> library() {
+        return unavailable().isPresent() ? Optional.empty() : Optional.of(NativeLibrary.find(name));
+    }
+
     synchronized List<DeviceInfo> devices() {
         List<DeviceInfo> devices = new ArrayList<>();
         if (unavailable().isEmpty()) {

@@ -16,9 +16,11 @@ import io.talaria.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class SynthesizerTest {
@@ -143,5 +145,16 @@ class SynthesizerTest {
         assertTrue(message.contains("Q4_K") && message.contains("256"), message);
         assertThrows(
                 IllegalArgumentException.class, () -> new SyntheticShape("own", 96, 1, 3, 2, 32, 96, 4, 2, 512, 64));
+    }
+
+    /** The rule of the common tools gives half of the experts' down projections more bits, with few layers too. */
+    @ParameterizedTest
+    @CsvSource({"32, 16", "2, 1", "4, 2", "8, 4", "16, 8", "1, 1"})
+    void halfOfTheDownProjectionsHaveMoreBits(int layers, int more) {
+        long count = IntStream.range(0, layers)
+                .filter(layer -> Recipe.Q4_K_M.down(layer, layers) == TensorType.Q6_K)
+                .count();
+        assertEquals(more, count);
+        assertEquals(TensorType.Q6_K, Recipe.Q4_K_M.down(layers - 1, layers));
     }
 }

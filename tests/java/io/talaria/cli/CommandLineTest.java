@@ -155,6 +155,10 @@ class CommandLineTest {
     void devicesAreListed(String command) {
         JsonNode json = done(command, "--json").json();
         assertTrue(json.get("absent").isArray());
+        for (JsonNode backend : json.get("absent")) {
+            assertFalse(backend.get("backend").asString().isEmpty());
+            assertFalse(backend.get("reason").asString().isEmpty());
+        }
         boolean cpu = false;
         for (JsonNode device : json.get("devices")) {
             cpu |= device.get("device").asString().equals("cpu:0");
@@ -315,6 +319,16 @@ class CommandLineTest {
                 mistake(4, "there is no backend 'cuda'", "validate", "--device", "cuda:0"),
                 mistake(4, "in blocks of 32", "validate", "--activations", "int8", "--activation-block", "256"),
                 mistake(3, "there is no such file", "validate", "/nowhere/at/all.gguf"),
+                mistake(2, "the name of the MODEL is empty", "info", ""),
+                mistake(2, "--threads 0", "run", nano, "-p", "hi", "--threads", "0"),
+                mistake(2, "--threads 9999", "run", nano, "-p", "hi", "--threads", "9999"),
+                mistake(2, "not there yet", "chat", nano, "--device", "cpu,cpu"),
+                mistake(4, "'' is no device", "chat", nano, "--device", ""),
+                mistake(3, "FOLDER", "chat", "FOLDER"),
+                mistake(2, "-n 0", "chat", nano, "-n", "0"),
+                mistake(2, "40001 positions", "bench", nano, "-p", "40000"),
+                mistake(2, "4294967294 positions", "bench", nano, "-p", "2147483647", "-d", "2147483647"),
+                mistake(2, "--layers goes with", "bench", nano, "--layers", "5"),
                 mistake(2, "--threads -1", "bench", nano, "--threads", "-1"),
                 mistake(2, "no-such", "no-such-command"),
                 mistake(2, "--no-such", "info", nano, "--no-such"),

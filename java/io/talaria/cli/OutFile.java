@@ -1,0 +1,27 @@
+package io.talaria.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Where users want a file written. */
+final class OutFile {
+    private OutFile() {}
+
+    /**
+     * Refuses what a file cannot be put at, before anything slow begins.
+     *
+     * @param name the option or parameter, for the message
+     */
+    static void check(String name, Path out) {
+        Path folder = out.toAbsolutePath().getParent();
+        if (folder == null || !Files.isDirectory(folder)) {
+            throw new BadArgumentException(name + " " + out + ": there is no folder " + folder);
+        }
+        if (Files.isDirectory(out)) {
+            throw new BadArgumentException(name + " " + out + " is a folder");
+        }
+        if (Files.exists(out) && !Files.isRegularFile(out)) { // such as /dev/null, which would be replaced
+            throw new BadArgumentException(name + " " + out + " is no regular file");
+        }
+    }
+}
