@@ -27,7 +27,7 @@ constexpr int64_t lanes = 16;
 // Many rows compute for longer than they wait.
 template <int R>
 inline void fetch_ahead(const uint8_t* block, int64_t bytes) {
-  constexpr int64_t ahead = 4096;
+  constexpr int64_t ahead = 8192;
   if (R > 4) return;
   for (int64_t at = 0; at < bytes; at += 64) prefetch(block + ahead + at);
 }

@@ -288,7 +288,7 @@ class CommandLineTest {
                 mistake(3, "FOLDER", "info", "FOLDER"),
                 mistake(2, "cannot be fetched yet", "info", "hf:owner/repo:Q4_K_M"),
                 mistake(2, "cannot be fetched yet", "run", "ollama:mixtral", "-p", "hi"),
-                mistake(2, "at least 1 token, not 0", "run", nano, "-p", "hi", "-n", "0"),
+                mistake(2, "-n 0: an answer has at least 1 token", "run", nano, "-p", "hi", "-n", "0"),
                 mistake(2, "temperature -1", "run", nano, "-p", "hi", "--temp", "-1"),
                 mistake(2, "top-k -1", "run", nano, "-p", "hi", "--top-k", "-1"),
                 mistake(2, "top-p 1.5", "run", nano, "-p", "hi", "--top-p", "1.5"),
