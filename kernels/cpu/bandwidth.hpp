@@ -7,7 +7,7 @@
 
 namespace talaria::cpu {
 
-// Bytes read per second, in 10^9, by all threads of the pool; the best of several passes over `bytes` of memory. Throws
+// Bytes read per second, in 10^9, by all threads of the pool; the median of several passes over `bytes` of memory. Throws
 // std::bad_alloc.
 double measure_read_bandwidth(int64_t bytes, Pool& pool);
 

@@ -72,16 +72,23 @@ struct PairRows {
   }
 };
 
-// Calls body(expert, strip) for the strips of every expert that was chosen, `strips` each.
+// Calls body(expert, first, end) for runs of strips of every expert that was chosen, `strips` each.
 template <typename Body>
-void for_expert_strips(const Sorted& sorted, int64_t held, int64_t strips, Pool& pool, int32_t* active, Body body) {
+void for_expert_runs(const Sorted& sorted, int64_t held, int64_t strips, int64_t run, Pool& pool, int32_t* active, Body body) {
   int64_t count = 0;
   for (int32_t e = 0; e < held; e++) {
     if (sorted.count(e) > 0) active[count++] = e;
   }
-  for_strips(count * strips, pool, [&](int64_t task) { body(active[task / strips], task % strips); });
+  for_runs(count * strips, run, pool, [&](int64_t first, int64_t end) {
+    for (int64_t next; first < end; first = next) {
+      next = std::min(end, (first / strips + 1) * strips);
+      body(active[first / strips], first % strips, first % strips + next - first);
+    }
+  });
 }
 
+// Strips of the gate that go before the same of the up projection: each is read in long stretches.
+constexpr int64_t gate_run = 8;
 constexpr int64_t strip_values = tile_rows * strip_rows;
 
 }  // namespace
@@ -127,23 +134,30 @@ void experts(const talaria_experts_args& a, const Batch& batch, const Context& c
   PairRows up_in = same_rounding(gate.type, up.type) ? gate_in : input_for(up.type);
 
   float* gated = take(chosen * ffn);  // [chosen][F], silu(gate h) * (up h)
-  for_expert_strips(sorted, held, Matrix(gate).strips(), context.pool, active, [&](int64_t expert, int64_t strip) {
-    int64_t begin = sorted.begin[expert], count = sorted.count(expert), columns = std::min(strip_rows, ffn - strip * strip_rows);
+  for_expert_runs(sorted, held, Matrix(gate).strips(), gate_run, context.pool, active, [&](int64_t expert, int64_t begin, int64_t end) {
+    Matrix gate_matrix(gate, expert), up_matrix(up, expert);
+    int64_t count = sorted.count(expert);
     for (int64_t first = 0; first < count; first += tile_rows) {
-      alignas(64) float g[strip_values] = {}, u[strip_values] = {};
+      alignas(64) float g[gate_run][strip_values] = {}, u[gate_run][strip_values] = {};
       int64_t rows = std::min(tile_rows, count - first);
-      gate_in.of(sorted, expert, [&](const Input& in) { strip_product(Matrix(gate, expert), strip, in, first, g); });
-      up_in.of(sorted, expert, [&](const Input& in) { strip_product(Matrix(up, expert), strip, in, first, u); });
-      simd().silu_multiply(g, u, rows * strip_rows);
-      for (int64_t r = 0; r < rows; r++) {
-        std::copy_n(g + r * strip_rows, columns, gated + (begin + first + r) * ffn + strip * strip_rows);
+      gate_in.of(sorted, expert, [&](const Input& in) {
+        for (int64_t s = begin; s < end; s++) strip_product(gate_matrix, s, in, first, g[s - begin]);
+      });
+      up_in.of(sorted, expert, [&](const Input& in) {
+        for (int64_t s = begin; s < end; s++) strip_product(up_matrix, s, in, first, u[s - begin]);
+      });
+      for (int64_t s = begin; s < end; s++) {
+        simd().silu_multiply(g[s - begin], u[s - begin], rows * strip_rows);
+        int64_t columns = std::min(strip_rows, ffn - s * strip_rows);
+        float* target = gated + (sorted.begin[expert] + first) * ffn + s * strip_rows;
+        for (int64_t r = 0; r < rows; r++) std::copy_n(g[s - begin] + r * strip_rows, columns, target + r * ffn);
       }
     }
   });
 
   PairRows down_in{gated, Int8Rows(free, chosen, ffn), takes_int8(down.type, context.mode)};
   if (down_in.rounded) down_in.round(down.type, sorted, context.pool, [&](int64_t i) { return gated + i * ffn; });
-  for_expert_strips(sorted, held, Matrix(down).strips(), context.pool, active, [&](int64_t expert, int64_t strip) {
+  for_expert_runs(sorted, held, Matrix(down).strips(), 1, context.pool, active, [&](int64_t expert, int64_t strip, int64_t) {
     int64_t begin = sorted.begin[expert], count = sorted.count(expert), columns = std::min(strip_rows, hidden - strip * strip_rows);
     for (int64_t first = 0; first < count; first += tile_rows) {
       alignas(64) float y[strip_values];

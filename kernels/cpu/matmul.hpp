@@ -74,10 +74,10 @@ void round_rows(int32_t type, int64_t rows, int64_t columns, Pool& pool, Source 
 // row of weights it holds anything.
 void strip_product(const Matrix& w, int64_t strip, const Input& x, int64_t first, float* y);
 
-// Calls body(strip) for so many strips. Each thread has a range of its own and goes through it in order, since long stretches
-// of memory are read half as fast again as short ones; who is done early helps the others.
+// Calls body(first, end) for runs of up to `run` of so many strips. Each thread has a range of its own and goes through it in
+// order, since long stretches of memory are read half as fast again as short ones; who is done early helps the others.
 template <typename Body>
-void for_strips(int64_t strips, Pool& pool, Body body) {
+void for_runs(int64_t strips, int64_t run, Pool& pool, Body body) {
   constexpr int64_t most_ranges = 64;
   struct alignas(64) Range {
     std::atomic<int64_t> next;
@@ -92,8 +92,18 @@ void for_strips(int64_t strips, Pool& pool, Body body) {
   pool.run(pool.threads(), [&](int64_t task, int32_t) {
     for (int64_t i = 0; i < count; i++) {
       Range& range = ranges[(task + i) % count];
-      for (int64_t strip = range.next++; strip < range.end; strip = range.next++) body(strip);
+      for (int64_t first = range.next.fetch_add(run); first < range.end; first = range.next.fetch_add(run)) {
+        body(first, std::min(first + run, range.end));
+      }
     }
+  });
+}
+
+// Calls body(strip) for each of so many strips.
+template <typename Body>
+void for_strips(int64_t strips, Pool& pool, Body body) {
+  for_runs(strips, 2, pool, [&](int64_t first, int64_t end) {
+    for (int64_t strip = first; strip < end; strip++) body(strip);
   });
 }
 

@@ -189,7 +189,7 @@ int32_t run(void* device, void* step, const int32_t* batch, int64_t words, talar
   });
 }
 
-// Bytes read per second, in 10^9: the best of some passes over memory that no cache holds.
+// Bytes read per second, in 10^9: the median of some passes over memory that no cache holds.
 int32_t read_bandwidth(void* device, int64_t bytes, double* result, talaria_status* status) {
   int32_t code = sync(device, status);
   if (code != TALARIA_OK) return code;
