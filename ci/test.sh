@@ -7,7 +7,7 @@ root=$(pwd -P)
 exec </dev/null
 . ci/find-jdk.sh
 
-all_stages='java format native asan launcher'
+all_stages='java format native asan arm launcher'
 logs=$root/build/logs
 processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 bold='' red='' plain=''
@@ -166,6 +166,30 @@ stage_native() {
 
 stage_asan() {
   UBSAN_OPTIONS=print_stacktrace=1 native_tests build/asan -DTALARIA_SANITIZE=address,undefined
+}
+
+# The NEON kernels, in an emulator.
+stage_arm() {
+  local tool result
+  for tool in aarch64-linux-gnu-g++ qemu-aarch64; do
+    if ! command -v "$tool"; then
+      counts='0 0 2'
+      not_tested="$not_tested  arm: there is no $tool (2 tests; 'apt-get install g++-aarch64-linux-gnu qemu-user')
+"
+      return 0
+    fi
+  done
+  fresh_cmake build/arm
+  rm -f build/arm/junit.xml
+  cmake -S . -B build/arm -DTALARIA_TESTS=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+    -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
+    -DCMAKE_EXE_LINKER_FLAGS=-static "-DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64;-cpu;max" &&
+    cmake --build build/arm --parallel "$processors" --target simd decode &&
+    ctest --test-dir build/arm --no-tests=error --output-on-failure -R '^(simd_best|decode)$' \
+      --output-junit "$root/build/arm/junit.xml"
+  result=$?
+  reports=(build/arm/junit.xml)
+  return $result
 }
 
 stage_launcher() {

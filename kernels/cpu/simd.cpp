@@ -6,6 +6,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(TALARIA_NEON) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace talaria::cpu {
@@ -39,6 +42,16 @@ bool has_avx_vnni() {
 }
 #endif
 
+#if defined(TALARIA_NEON)
+bool has_dot_product() {
+#ifdef __linux__
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+  return true;  // every Apple M-series
+#endif
+}
+#endif
+
 const Simd& detect() {
   const char* value = std::getenv("TALARIA_CPU");
   std::string_view wanted = value == nullptr ? "" : value;
@@ -53,7 +66,7 @@ const Simd& detect() {
   if (has_avx512 && wanted != "avx-vnni") return avx512::table;
   return has_avx_vnni() ? avx_vnni::table : avx2::table;
 #elif defined(TALARIA_NEON)
-  return neon::table;
+  return has_dot_product() ? neon::table : portable::table;
 #else
   return portable::table;
 #endif
