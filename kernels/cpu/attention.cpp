@@ -52,7 +52,7 @@ const uint8_t* kv_at(const talaria_tensor_view& kv, int32_t layer, int64_t block
 void attend_run(const talaria_attention_args& a, const Batch& batch, const Queries& run, int64_t kv_head, float* scratch) {
   const talaria_tensor_view &keys = view(a.keys), &values = view(a.values);
   TaskScratch sizes(a);
-  AttentionHeads shape{a.head_dim, sizes.padded, sizes.heads};
+  AttentionHeads shape{sizes.padded, sizes.heads};
   float *k = scratch, *v = k + sizes.decoded(), *q = v + sizes.decoded(), *state = q + most_queries * sizes.query();
   int64_t width = view(a.q).shape[3], column = kv_head * sizes.heads * a.head_dim;
   for (int64_t i = 0; i < run.count; i++) {

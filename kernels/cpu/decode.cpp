@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels.hpp"
+#include "simd.hpp"
 
 namespace talaria::cpu {
 
@@ -151,10 +152,7 @@ void encode_kv(int32_t type, const float* row, uint8_t* target, int64_t columns)
   if (type == TALARIA_F32) {
     std::memcpy(target, row, static_cast<size_t>(columns) * 4);
   } else if (type == TALARIA_F16) {
-    for (int64_t i = 0; i < columns; i++) {
-      uint16_t h = float_to_half(row[i]);
-      std::memcpy(target + 2 * i, &h, 2);
-    }
+    simd().encode_halves(row, target, columns);
   } else {
     for (int64_t at = 0; at < columns; at += 32, target += sizeof(talaria_block_q8_0)) {
       talaria_block_q8_0 block;

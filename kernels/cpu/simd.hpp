@@ -23,11 +23,10 @@ struct Int8Tile {
 // One panel of weights (16 rows, packed.hpp) with all rows of a tile: y[r * stride + lane].
 using PanelProduct = void (*)(const uint8_t* panel, const Int8Tile& x, float* y, int64_t stride);
 
-// One position's keys or values, as the KV cache holds them, for the heads that share them.
+// The query heads that share a KV head.
 struct AttentionHeads {
-  int64_t head_dim;  // D
-  int64_t padded;    // D rounded up to 16: the stride of rows of floats, zero past D
-  int64_t heads;     // that share one KV head
+  int64_t padded;  // head size rounded up to 16: the stride of rows of floats, zero past the head's own values
+  int64_t heads;
 };
 
 struct Simd {

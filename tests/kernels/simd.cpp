@@ -262,7 +262,7 @@ void test_attention() {
       for (int64_t h = 0; h < heads; h++) state[h * (2 + dim)] = -INFINITY;
       for (int64_t begin = 0, count; begin < positions; begin += count) {
         count = std::min<int64_t>(1 + static_cast<int64_t>(random_bits() % 32), positions - begin);
-        simd().attend({dim, dim, heads}, q.data(), 0.1f, &keys[begin * dim], &values[begin * dim], count, state.data());
+        simd().attend({dim, heads}, q.data(), 0.1f, &keys[begin * dim], &values[begin * dim], count, state.data());
       }
       for (int64_t h = 0; h < heads; h++) {
         std::vector<double> weights(positions), exact(dim);

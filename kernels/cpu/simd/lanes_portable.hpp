@@ -76,8 +76,8 @@ inline Ints dot_signed(const Ints& sum, const Ints& w, const Ints& x) { return d
 inline Floats to_floats(const Ints& a) {
   return each_lane<Floats>([&](int i) { return static_cast<float>(a.v[i]); });
 }
-inline Ints to_ints(const Floats& a) {  // to nearest, ties to even; a NaN as the processors' own instructions have it
-  return each_lane<Ints>([&](int i) { return std::isnan(a.v[i]) ? INT32_MIN : static_cast<int32_t>(std::nearbyintf(a.v[i])); });
+inline Ints to_ints(const Floats& a) {  // to nearest, ties to even
+  return each_lane<Ints>([&](int i) { return static_cast<int32_t>(std::nearbyintf(a.v[i])); });
 }
 inline Floats broadcast(float value) {
   return each_lane<Floats>([=](int) { return value; });

@@ -5,8 +5,9 @@
 // activations. Sums of products are exact in int32; they meet their scales as floats once per 32 columns. What a row gets does
 // not depend on how many rows come together.
 
-// Where d is subnormal it is so coarse that quotients may exceed 127.
-inline Ints to_quants(Floats v) { return to_ints(lesser(broadcast(127.0f), greater(broadcast(-127.0f), v))); }
+// Where d is subnormal it is so coarse that quotients may exceed 127. The value comes first, so that a NaN becomes a bound; its
+// block has a scale of NaN.
+inline Ints to_quants(Floats v) { return to_ints(lesser(greater(v, broadcast(-127.0f)), broadcast(127.0f))); }
 
 void quantise_row(int32_t type, const float* x, const Int8Tile& tile, int64_t row) {
   for (int64_t block = 0; block < tile.columns / 32; block++, x += 32) {
