@@ -7,7 +7,8 @@ import java.util.List;
  * What a model has written.
  *
  * @param text without the stop string or token that ended it
- * @param tokens all of its tokens, also those of a stop string or the token that ended it
+ * @param tokens all of its tokens, also those of a stop string; not the stop token that ended it, which
+ *     {@code completionTokens} counts
  * @param finishReason why it ended
  * @param promptTokens tokens of the prompt
  * @param cachedTokens those of them that were in the KV cache already
@@ -31,9 +32,9 @@ public record Answer(
         tokens = List.copyOf(tokens);
     }
 
-    /** Tokens of the prompt per second, without those that were in the cache. */
+    /** Tokens of the prompt per second, without those that were in the cache; 0 if it was not read to its end. */
     public double prefillTokensPerSecond() {
-        return (promptTokens - cachedTokens) / Math.max(1e-9, prefillSeconds);
+        return completionTokens == 0 ? 0 : (promptTokens - cachedTokens) / Math.max(1e-9, prefillSeconds);
     }
 
     /** Tokens per second after the first; 0 if there were none. */

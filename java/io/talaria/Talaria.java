@@ -72,7 +72,7 @@ public final class Talaria implements AutoCloseable {
         return new TalariaBuilder(() -> Model.open(model));
     }
 
-    /** The same for a model file that is open already, which belongs to what is built. */
+    /** The same for a model file that is open already. It belongs to what is built, which can be opened once. */
     public static TalariaBuilder builder(Model model) {
         return new TalariaBuilder(() -> model);
     }

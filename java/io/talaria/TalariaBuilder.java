@@ -123,7 +123,7 @@ public final class TalariaBuilder {
             Decoder decoder = Decoder.load(model, opened, decoderOptions(opened, positions), progress);
             Engine engine = new Engine(decoder, engineOptions);
             return new Talaria(model, opened, decoder, engine, tokenizer, positions);
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | Error e) {
             try (model;
                     Device failed = opened) {
                 throw e;

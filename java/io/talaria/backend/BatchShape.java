@@ -12,13 +12,16 @@ package io.talaria.backend;
  * @param maskWords 32-bit words of the token mask per wanted row; 0 for no masks
  */
 public record BatchShape(int rows, int wanted, int tables, int blocks, int targets, int adjustments, int maskWords) {
+    /** Adjustments of a batch at most. */
+    public static final int MOST_ADJUSTMENTS = 1 << 20;
+
     public BatchShape {
         check("rows", rows, 1, 1 << 16);
         check("wanted", wanted, 0, rows);
         check("tables", tables, 1, 1 << 12);
         check("blocks", blocks, 1, 1 << 16);
         check("targets", targets, 0, 64);
-        check("adjustments", adjustments, 0, 1 << 20);
+        check("adjustments", adjustments, 0, MOST_ADJUSTMENTS);
         check("maskWords", maskWords, 0, 1 << 13);
     }
 

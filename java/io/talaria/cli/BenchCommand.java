@@ -80,9 +80,8 @@ final class BenchCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        check(
-                prompt >= 0 && tokens >= 0 && depth >= 0 && Math.max(prompt, tokens) > 0,
-                "-p, -n and -d: there is nothing to measure");
+        check(prompt >= 0 && tokens >= 0 && depth >= 0, "-p, -n and -d: a number of tokens is 0 or more");
+        check(Math.max(prompt, tokens) > 0, "-p 0 and -n 0: there is nothing to measure");
         check((json ? 1 : 0) + (csv ? 1 : 0) + (markdown ? 1 : 0) <= 1, "--json, --csv and --md: write one of them");
         check(repetitions >= 1 && repetitions <= 1000, "-r " + repetitions + ": write 1 to 1000");
         check(batch >= 1 && batch <= 1 << 14, "--batch " + batch + ": write 1 to " + (1 << 14));
@@ -92,10 +91,14 @@ final class BenchCommand implements Callable<Integer> {
         if (model != null) {
             return measure(model, choice);
         }
+        SyntheticShape shape = shape();
+        Recipe recipe = recipe();
+        checkPositions(shape.context());
+        choice.open().close(); // before a file of 28 GB is written
         Path made = Files.createTempFile("talaria-bench", ".gguf");
         made.toFile().deleteOnExit();
         try {
-            synthesize(made);
+            Synthesizer.write(made, shape, recipe, ExpertLayout.STACKED, new Progress("Writing")::at);
             return measure(made.toString(), choice);
         } finally {
             Files.deleteIfExists(made);
@@ -108,30 +111,42 @@ final class BenchCommand implements Callable<Integer> {
         }
     }
 
-    private void synthesize(Path target) throws IOException {
-        String[] parts = synthetic.split(":", -1);
-        SyntheticShape shape = SyntheticShape.preset(parts[0]).orElse(null);
-        Recipe recipe = parts.length == 2 ? Recipe.of(parts[1]) : null;
-        check(shape != null && recipe != null, "--synthetic " + synthetic + ": write SHAPE:FORMAT, such as nano:Q8_0");
+    private SyntheticShape shape() {
+        SyntheticShape shape =
+                SyntheticShape.preset(synthetic.split(":", -1)[0]).orElse(null);
+        check(shape != null, "--synthetic " + synthetic + ": write SHAPE:FORMAT, such as nano:Q8_0");
         try {
-            SyntheticShape made = layers == null ? shape : shape.withLayers(layers);
-            Synthesizer.write(target, made, recipe, ExpertLayout.STACKED, new Progress("Writing")::at);
+            return layers == null ? shape : shape.withLayers(layers);
         } catch (IllegalArgumentException e) {
-            throw new BadArgumentException(e.getMessage());
+            throw new BadArgumentException("--layers " + layers + ": " + e.getMessage());
         }
+    }
+
+    private Recipe recipe() {
+        String[] parts = synthetic.split(":", -1);
+        Recipe recipe = parts.length == 2 ? Recipe.of(parts[1]) : null;
+        check(recipe != null, "--synthetic " + synthetic + ": write SHAPE:FORMAT, such as nano:Q8_0");
+        return recipe;
+    }
+
+    private long positions() {
+        return Math.max(1L, depth) + Math.max(prompt, tokens);
+    }
+
+    private void checkPositions(int context) {
+        check(
+                positions() <= context,
+                "-p, -n and -d: the tests need " + positions() + " positions and the model has a context of "
+                        + context);
     }
 
     private int measure(String path, DeviceOptions.Choice choice) throws IOException {
         try (Model opened = ModelPath.open(path);
                 Device device = choice.open()) {
-            long positions = Math.max(1L, depth) + Math.max(prompt, tokens);
-            check(
-                    positions <= opened.config().context(),
-                    "the tests need " + positions + " positions and the model has a context of "
-                            + opened.config().context());
+            checkPositions(opened.config().context());
             int rows = Math.min(batch, Math.max(1, Math.max(prompt, depth)));
             DecoderOptions options = DecoderOptions.of(
-                            choice.activations(), choice.kvType(), DecoderOptions.blocksFor((int) positions), rows)
+                            choice.activations(), choice.kvType(), DecoderOptions.blocksFor((int) positions()), rows)
                     .withRouting();
             double bandwidth = device.readBandwidth(BANDWIDTH_BYTES);
             try (Decoder decoder = Decoder.load(opened, device, options, new Progress("Loading")::at)) {

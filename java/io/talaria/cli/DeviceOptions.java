@@ -26,7 +26,7 @@ final class DeviceOptions {
     @Option(
             names = "--activation-block",
             paramLabel = "N",
-            description = "Values per int8 block: 32 or 256. Default: the device's own.")
+            description = "Values per int8 block: 32 or, on the reference, 256. Default: 32.")
     private Integer activationBlock;
 
     @Option(

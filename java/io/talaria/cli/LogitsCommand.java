@@ -2,18 +2,15 @@ package io.talaria.cli;
 
 import io.talaria.backend.Device;
 import io.talaria.engine.PromptLogits;
+import io.talaria.gguf.AtomicFile;
 import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
 import io.talaria.model.Model;
-import java.io.BufferedOutputStream;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -65,9 +62,11 @@ final class LogitsCommand implements Callable<Integer> {
         OutFile.check("--out", out);
         DeviceOptions.Choice choice = devices.choose();
         try (Model opened = ModelPath.open(model)) {
+            OutFile.checkOther("--out", out, opened.file().paths());
             List<int[]> lists = new ArrayList<>();
             lists.add(TokenList.parse("--tokens", tokens, opened.config()));
             if (with != null) {
+                OutFile.checkOther("--out", out, List.of(with));
                 lists.add(TokenList.parse("--with " + with, TokenList.readFile(with), opened.config()));
             }
             run(opened, lists, choice);
@@ -90,9 +89,14 @@ final class LogitsCommand implements Callable<Integer> {
         Progress loading = new Progress("Loading");
         Progress computing = new Progress("Computing");
         int rows = lists.getFirst().length;
-        try (Device device = choice.open();
+        try (AtomicFile file = AtomicFile.create(out);
+                Device device = choice.open();
                 Decoder decoder = Decoder.load(opened, device, options, loading::at)) {
-            write(decoder, lists, perBatch, computing);
+            PromptLogits.run(decoder, lists, perBatch, position -> true, (position, logits) -> {
+                file.write(bytes(logits));
+                computing.at(position + 1, rows);
+            });
+            file.commit();
             Map<String, Object> facts = new LinkedHashMap<>();
             facts.put("rows", rows);
             facts.put("columns", opened.config().vocabulary());
@@ -110,28 +114,9 @@ final class LogitsCommand implements Callable<Integer> {
         }
     }
 
-    /** Into a file beside the target, which takes its place when all of it is there. */
-    private void write(Decoder decoder, List<int[]> lists, int perBatch, Progress computing) throws IOException {
-        int rows = lists.getFirst().length;
-        Path folder = out.toAbsolutePath().getParent();
-        Path part = Files.createTempFile(folder, "." + out.getFileName(), ".part");
-        part.toFile().deleteOnExit();
-        try {
-            try (OutputStream file = new BufferedOutputStream(Files.newOutputStream(part))) {
-                PromptLogits.run(decoder, lists, perBatch, position -> true, (position, logits) -> {
-                    file.write(bytes(logits));
-                    computing.at(position + 1, rows);
-                });
-            }
-            Files.move(part, out, StandardCopyOption.REPLACE_EXISTING);
-        } finally {
-            Files.deleteIfExists(part);
-        }
-    }
-
-    private static byte[] bytes(FloatBuffer logits) {
+    private static ByteBuffer bytes(FloatBuffer logits) {
         ByteBuffer bytes = ByteBuffer.allocate(logits.remaining() * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         bytes.asFloatBuffer().put(logits);
-        return bytes.array();
+        return bytes;
     }
 }

@@ -6,10 +6,12 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.util.Locale;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
@@ -35,13 +37,14 @@ import picocli.CommandLine.Command;
             "",
             "MODEL is the path of a GGUF file; of a model in shards, the first one's.",
             "DEVICE is cpu or reference; 'talaria devices' lists what is here.",
-            "Exit codes: 0 done, 1 a check failed, 2 bad arguments, 3 bad model or file,",
-            "4 no such device or out of memory, 70 device lost."
+            "Exit codes: 0 done, 1 a check failed, 2 bad arguments, 3 bad model or file, or output that",
+            "cannot be written, 4 no such device or out of memory, 70 device lost."
         })
 public final class Main {
     private Main() {}
 
     public static void main(String[] args) {
+        Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT); // numbers that other programs read
         System.setOut(new PrintStream(new StandardOutput(), false, StandardCharsets.UTF_8));
         System.setErr(new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
         System.exit(run(args));
@@ -72,9 +75,7 @@ public final class Main {
         try {
             return line.execute(args);
         } catch (OutOfMemoryError e) {
-            System.err.println("talaria: the Java heap is full (" + e.getMessage()
-                    + "); give it more, as with TALARIA_JAVA_OPTS=-Xmx8g");
-            return ExitCode.NO_DEVICE;
+            return outOfMemory(e);
         }
     }
 
@@ -82,6 +83,11 @@ public final class Main {
     private static int report(Exception thrown) {
         if (thrown instanceof StandardOutput.ClosedException closed && closed.unread()) {
             return ExitCode.UNREAD;
+        }
+        for (Throwable cause = thrown.getCause(); cause != null; cause = cause.getCause()) {
+            if (cause instanceof OutOfMemoryError full) { // of the engine's thread
+                return outOfMemory(full);
+            }
         }
         System.err.println("talaria: " + sentence(thrown));
         return switch (thrown) {
@@ -91,10 +97,17 @@ public final class Main {
             case DeviceException device ->
                 device.kind() == DeviceException.Kind.LOST ? ExitCode.DEVICE_LOST : ExitCode.NO_DEVICE;
             case IOException io -> ExitCode.BAD_MODEL;
+            case UncheckedIOException io -> ExitCode.BAD_MODEL;
             case StandardOutput.ClosedException closed -> ExitCode.BAD_MODEL;
             case ArithmeticException numbers -> ExitCode.BAD_MODEL;
             default -> ExitCode.CHECK_FAILED;
         };
+    }
+
+    private static int outOfMemory(OutOfMemoryError full) {
+        System.err.println("talaria: the Java heap is full (" + full.getMessage()
+                + "); give it more, as with TALARIA_JAVA_OPTS=-Xmx8g");
+        return ExitCode.NO_DEVICE;
     }
 
     private static String sentence(Exception thrown) {

@@ -11,7 +11,7 @@ final class MultiLine {
 
     /** True if the lines so far want another one. */
     static boolean open(String lines) {
-        String text = lines.strip();
+        String text = lines.strip().replaceFirst("^/\\w+\\s+(?=\"\"\")", ""); // the message of a command
         if (text.startsWith(QUOTES)) {
             return text.length() < 2 * QUOTES.length() || !text.endsWith(QUOTES);
         }

@@ -34,7 +34,7 @@ final class Progress {
         int filled = (int) (WIDTH * share);
         String bar = "█".repeat(filled) + "░".repeat(WIDTH - filled);
         String line = "%s %s %3.0f %%, %.0f s".formatted(what, bar, 100 * share, nanos / 1e9);
-        System.err.print(TERMINAL ? "\r" + line : line + "\n");
+        System.err.print(TERMINAL ? "\r" + line + "\r" : line + "\n");
         System.err.flush();
         shown = true;
     }

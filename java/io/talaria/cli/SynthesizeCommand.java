@@ -61,7 +61,8 @@ final class SynthesizeCommand implements Callable<Integer> {
             SyntheticShape made = layers == null ? shape() : shape().withLayers(layers);
             Synthesizer.write(out, made, recipe, layout(), new Progress("Writing")::at);
         } catch (IllegalArgumentException e) {
-            throw new BadArgumentException(e.getMessage());
+            String flags = layers == null ? "--shape " + shape : "--shape " + shape + " --layers " + layers;
+            throw new BadArgumentException(flags + ": " + e.getMessage());
         }
         long bytes = Files.size(out);
         if (json) {

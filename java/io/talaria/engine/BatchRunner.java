@@ -76,6 +76,7 @@ final class BatchRunner {
         while (adjusted < adjustments) {
             adjusted *= ADJUSTMENTS_GROWTH;
         }
+        adjusted = Math.min(adjusted, Math.max(adjustments, BatchShape.MOST_ADJUSTMENTS));
         int blocks = DecoderOptions.blocksFor(options.context());
         return new BatchShape(capacity, Math.min(capacity, tables), tables, blocks, 0, adjusted, 0);
     }

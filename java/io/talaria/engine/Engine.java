@@ -260,7 +260,7 @@ public final class Engine implements AutoCloseable {
     private static void tell(Runnable call) {
         try {
             call.run();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) { // whatever it is, the others must hear of their ends
             System.getLogger(Engine.class.getName())
                     .log(System.Logger.Level.WARNING, "a listener has thrown at the end of its request", e);
         }
@@ -275,6 +275,7 @@ public final class Engine implements AutoCloseable {
         } finally {
             lock.unlock();
         }
+        scheduler.find(Job::cancelled).forEach(job -> finish(job, FinishReason.CANCELLED));
         scheduler.find(job -> true).forEach(job -> fail(job, reason));
     }
 }

@@ -18,7 +18,7 @@ import java.nio.file.StandardCopyOption;
 import java.security.SecureRandom;
 
 /** A file that appears under its name only when it is complete, or not at all. */
-final class AtomicFile implements Closeable {
+public final class AtomicFile implements Closeable {
     private static final SecureRandom RANDOM = new SecureRandom();
 
     private final Path target;
@@ -32,8 +32,12 @@ final class AtomicFile implements Closeable {
         this.channel = channel;
     }
 
-    /** Begins a file under a temporary name beside the target. */
-    static AtomicFile create(Path target) throws IOException {
+    /**
+     * Begins a file under a temporary name beside the target.
+     *
+     * @throws IOException if it cannot be written there; the message names the target
+     */
+    public static AtomicFile create(Path target) throws IOException {
         String name = String.format(".%s.%016x.part", target.getFileName(), RANDOM.nextLong());
         Path temporary = target.resolveSibling(name);
         temporary.toFile().deleteOnExit(); // where a signal ends the process, nothing is closed
@@ -43,12 +47,18 @@ final class AtomicFile implements Closeable {
         } catch (AccessDeniedException e) {
             throw new AccessDeniedException(target.toString(), null, e.getReason());
         } catch (NoSuchFileException e) {
-            throw new FileSystemException(target.toString(), null, "its folder does not exist");
+            throw new FileSystemException(target.toString(), null, "there can be no file of this name there");
+        } catch (FileSystemException e) { // such as a name that is too long
+            throw new FileSystemException(target.toString(), null, e.getReason());
         }
     }
 
-    /** Appends all of the buffer. */
-    void write(ByteBuffer buffer) throws IOException {
+    /**
+     * Appends all of the buffer.
+     *
+     * @throws IOException if that fails, as on a full disk; the message names the target
+     */
+    public void write(ByteBuffer buffer) throws IOException {
         try {
             while (buffer.hasRemaining()) {
                 channel.write(buffer);
@@ -65,8 +75,12 @@ final class AtomicFile implements Closeable {
         write(ByteBuffer.allocate(Math.toIntExact(position - channel.position())));
     }
 
-    /** Forces the content to disk and gives the file its name, replacing what had it. */
-    void commit() throws IOException {
+    /**
+     * Forces the content to disk and gives the file its name, replacing what had it.
+     *
+     * @throws IOException if that fails; {@link #close} then removes what was written
+     */
+    public void commit() throws IOException {
         channel.force(true);
         channel.close();
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);

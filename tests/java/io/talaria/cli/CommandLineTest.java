@@ -429,4 +429,20 @@ class CommandLineTest {
             assertTrue(result.err().contains("cut.gguf") && !result.err().contains("\tat "), result.err());
         }
     }
+
+    /** A slip of the keyboard must not cost a model of 28 GB. */
+    @Test
+    void logitsDoNotReplaceWhatIsRead() throws IOException {
+        Path model = Files.copy(Path.of(golden(NANO)), folder.resolve("model.gguf"));
+        Path company = Files.writeString(folder.resolve("company.txt"), "1 2 3");
+        byte[] before = Files.readAllBytes(model);
+        Captured replaced = Captured.run("logits", model.toString(), "--tokens", "1", "--out", model.toString());
+        assertEquals(2, replaced.code());
+        assertTrue(replaced.err().contains("--out " + model + " would replace a file that is read"), replaced.err());
+        assertArrayEquals(before, Files.readAllBytes(model));
+        replaced = Captured.run(
+                "logits", model.toString(), "--tokens", "1", "--with", company.toString(), "--out", company.toString());
+        assertEquals(2, replaced.code());
+        assertEquals("1 2 3", Files.readString(company));
+    }
 }

@@ -63,4 +63,12 @@ class MultiLineTest {
         assertEquals("one", MultiLine.message(stream("one\\").next()));
         assertEquals("one\ntwo", MultiLine.message(stream("\"\"\"one\ntwo").next()));
     }
+
+    /** The text of a command may have several lines too. */
+    @Test
+    void commandsTakeQuotes() {
+        assertTrue(MultiLine.open("/system \"\"\"be"));
+        assertFalse(MultiLine.open("/system \"\"\"be\nnice\"\"\""));
+        assertFalse(MultiLine.open("/system be \"\"\"nice"));
+    }
 }
