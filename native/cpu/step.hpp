@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "../../kernels/cpu/kernels.hpp"
-#include "queue.hpp"
+#include "../common/queue.hpp"
 
 namespace talaria::cpu {
 

@@ -9,16 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "../common/fault.hpp"
 #include "../include/talaria_backend.h"
 
 namespace talaria {
 
-// A call that fails throws this; `guarded` turns it into the status and the return value.
-struct Fault {
-  int32_t code;
-  std::string text;
-};
-
+// Throws a Fault; `guarded` turns it into the status and the return value of a call.
 [[noreturn]] void fail(int32_t code, const char* format, ...) __attribute__((format(printf, 2, 3)));
 void set_status(talaria_status* status, int32_t code, const char* text);
 

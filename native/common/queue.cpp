@@ -4,7 +4,7 @@
 #include <exception>
 #include <new>
 
-namespace talaria::cpu {
+namespace talaria {
 
 int32_t report(talaria_status* status, int32_t code, const char* text) noexcept {
   status->code = code;
@@ -80,4 +80,4 @@ void Queue::work() {
   }
 }
 
-}  // namespace talaria::cpu
+}  // namespace talaria

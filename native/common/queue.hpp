@@ -8,15 +8,9 @@
 #include <string>
 #include <thread>
 
-#include "../include/talaria.h"
+#include "fault.hpp"
 
-namespace talaria::cpu {
-
-// What a job may throw: the queue then drops what follows, until `wait` has reported it.
-struct Fault {
-  int32_t code;
-  std::string text;
-};
+namespace talaria {
 
 // Fills a status, without allocating; returns the code.
 int32_t report(talaria_status* status, int32_t code, const char* text) noexcept;
@@ -44,4 +38,4 @@ class Queue {
   std::thread worker_;
 };
 
-}  // namespace talaria::cpu
+}  // namespace talaria

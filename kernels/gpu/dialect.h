@@ -1,0 +1,300 @@
+// What differs between CUDA, HIP and the emulator: the only file with #ifdef for them.
+//
+// Kernels are written for logical warps of 32 lanes, on hardware warps of 32 or 64: every thread of a block reaches every
+// barrier and every shuffle (clamp the row, guard the store). Nothing here needs a vendor's header or library, so that a
+// kernel is also compiled where there is none, and computes the same bits wherever float32 is IEEE: products and sums
+// are contracted nowhere (-fmad=false, -ffp-contract=off) but where fma() says so.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct alignas(16) Words4 {
+  uint32_t x, y, z, w;
+};
+struct alignas(8) Words2 {
+  uint32_t x, y;
+};
+struct alignas(16) Floats4 {
+  float x, y, z, w;
+};
+
+#if defined(TALARIA_SIMT)
+// ---- the emulator ----------------------------------------------------------------------------------------------------
+#include <cmath>
+#include <cstring>
+
+#include "../../tests/simt/simt.hpp"
+
+#define DEVICE static inline
+#define UNROLL
+#define LANES ::talaria::simt::lanes
+// A kernel: KERNEL(name, Args, threads) { body, with the args struct as `a` }
+#define KERNEL(name, Args, threads)                                                                                        \
+  static void name##_body(const Args& a);                                                                                  \
+  static const ::talaria::simt::Registration name##_registration(                                                          \
+      #name, [](const void* args) { name##_body(*static_cast<const Args*>(args)); }, sizeof(Args), threads);               \
+  static void name##_body(const Args& a)
+// Memory that the threads of a block share; contents undefined. One of the two per kernel.
+#define SHARED(Type, name) Type& name = *static_cast<Type*>(::talaria::simt::shared(sizeof(Type)))
+#define DYNAMIC_SHARED(Type, name) SHARED(Type, name)
+
+DEVICE uint32_t thread_index() { return ::talaria::simt::thread(); }
+DEVICE uint32_t block_threads() { return ::talaria::simt::block_threads(); }
+DEVICE uint32_t block_x() { return ::talaria::simt::block(0); }
+DEVICE uint32_t block_y() { return ::talaria::simt::block(1); }
+DEVICE uint32_t block_z() { return ::talaria::simt::block(2); }
+DEVICE uint32_t grid_x() { return ::talaria::simt::grid(0); }
+DEVICE void barrier() { ::talaria::simt::barrier(); }
+DEVICE void warp_barrier() { ::talaria::simt::warp_barrier(); }
+template <typename T>
+DEVICE T shuffle_xor(T value, uint32_t mask) {
+  return ::talaria::simt::shuffle(value, (thread_index() & 31) ^ mask);
+}
+template <typename T>
+DEVICE T shuffle(T value, uint32_t lane) {
+  return ::talaria::simt::shuffle(value, lane);
+}
+DEVICE void dependency_wait() {}
+DEVICE void launch_dependents() {}
+
+DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
+  for (int i = 0; i < 4; i++) sum += static_cast<int8_t>(a >> 8 * i) * static_cast<int8_t>(b >> 8 * i);
+  return sum;
+}
+DEVICE float half_to_float(uint16_t h) {
+  _Float16 value;
+  std::memcpy(&value, &h, 2);
+  return static_cast<float>(value);
+}
+DEVICE uint16_t float_to_half(float f) {
+  _Float16 value = static_cast<_Float16>(f);
+  uint16_t bits;
+  std::memcpy(&bits, &value, 2);
+  return bits;
+}
+DEVICE float fma(float a, float b, float c) { return std::fma(a, b, c); }
+DEVICE float square_root(float a) { return std::sqrt(a); }
+DEVICE float round_even(float a) { return std::nearbyint(a); }
+DEVICE float absolute(float a) { return std::fabs(a); }
+DEVICE uint32_t float_bits(float f) {
+  uint32_t bits;
+  std::memcpy(&bits, &f, 4);
+  return bits;
+}
+DEVICE float bits_float(uint32_t bits) {
+  float f;
+  std::memcpy(&f, &bits, 4);
+  return f;
+}
+// Weights are read once: they need not push others out of the caches.
+template <typename Words>
+DEVICE Words load_once(const void* address) {
+  Words words;
+  if (reinterpret_cast<uintptr_t>(address) % alignof(Words) != 0) ::talaria::simt::misaligned(address);
+  std::memcpy(&words, address, sizeof words);
+  return words;
+}
+
+#elif defined(__CUDA__) || defined(__CUDACC__)
+// ---- CUDA: nvcc, or clang without NVIDIA's headers ------------------------------------------------------------------
+#if defined(__clang__) && !defined(__CUDACC_VER_MAJOR__)
+#define __global__ __attribute__((global))
+#define __device__ __attribute__((device))
+#define __shared__ __attribute__((shared))
+#define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
+#define __forceinline__ __attribute__((always_inline)) inline
+#define TALARIA_SREG(name) __nvvm_read_ptx_sreg_##name()
+#else
+#define TALARIA_SREG_tid_x threadIdx.x
+#define TALARIA_SREG_ntid_x blockDim.x
+#define TALARIA_SREG_ctaid_x blockIdx.x
+#define TALARIA_SREG_ctaid_y blockIdx.y
+#define TALARIA_SREG_ctaid_z blockIdx.z
+#define TALARIA_SREG_nctaid_x gridDim.x
+#define TALARIA_SREG(name) TALARIA_SREG_##name
+#endif
+#define DEVICE static __device__ __forceinline__
+#define UNROLL _Pragma("unroll")
+#define LANES 32
+#define KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) name(const Args a)
+#define SHARED(Type, name) __shared__ Type name
+#define DYNAMIC_SHARED(Type, name)                        \
+  extern __shared__ unsigned char talaria_shared[];       \
+  Type& name = *reinterpret_cast<Type*>(talaria_shared)
+
+DEVICE uint32_t thread_index() { return TALARIA_SREG(tid_x); }
+DEVICE uint32_t block_threads() { return TALARIA_SREG(ntid_x); }
+DEVICE uint32_t block_x() { return TALARIA_SREG(ctaid_x); }
+DEVICE uint32_t block_y() { return TALARIA_SREG(ctaid_y); }
+DEVICE uint32_t block_z() { return TALARIA_SREG(ctaid_z); }
+DEVICE uint32_t grid_x() { return TALARIA_SREG(nctaid_x); }
+DEVICE void barrier() { asm volatile("barrier.sync 0;" ::: "memory"); }
+DEVICE void warp_barrier() { asm volatile("bar.warp.sync 0xffffffff;" ::: "memory"); }
+DEVICE uint32_t shuffle_word(uint32_t value, uint32_t lane) {
+  uint32_t result;
+  asm volatile("shfl.sync.idx.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=r"(result) : "r"(value), "r"(lane));
+  return result;
+}
+DEVICE uint32_t shuffle_xor_word(uint32_t value, uint32_t mask) {
+  uint32_t result;
+  asm volatile("shfl.sync.bfly.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=r"(result) : "r"(value), "r"(mask));
+  return result;
+}
+DEVICE void dependency_wait() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+DEVICE void launch_dependents() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
+  int32_t result;
+  asm("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+}
+DEVICE float half_to_float(uint16_t h) {
+  float result;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(h));
+  return result;
+}
+DEVICE uint16_t float_to_half(float f) {
+  uint16_t result;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result) : "f"(f));
+  return result;
+}
+DEVICE float fma(float a, float b, float c) {
+  float result;
+  asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(result) : "f"(a), "f"(b), "f"(c));
+  return result;
+}
+DEVICE float square_root(float a) {
+  float result;
+  asm("sqrt.rn.f32 %0, %1;" : "=f"(result) : "f"(a));
+  return result;
+}
+DEVICE float round_even(float a) {
+  float result;
+  asm("cvt.rni.f32.f32 %0, %1;" : "=f"(result) : "f"(a));
+  return result;
+}
+DEVICE float absolute(float a) {
+  float result;
+  asm("abs.f32 %0, %1;" : "=f"(result) : "f"(a));
+  return result;
+}
+DEVICE uint32_t float_bits(float f) {
+  uint32_t bits;
+  asm("mov.b32 %0, %1;" : "=r"(bits) : "f"(f));
+  return bits;
+}
+DEVICE float bits_float(uint32_t bits) {
+  float f;
+  asm("mov.b32 %0, %1;" : "=f"(f) : "r"(bits));
+  return f;
+}
+template <typename Words>
+DEVICE Words load_once(const void* address);
+template <>
+DEVICE Words4 load_once<Words4>(const void* address) {
+  Words4 words;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+               : "l"(address));
+  return words;
+}
+template <>
+DEVICE Words2 load_once<Words2>(const void* address) {
+  Words2 words;
+  asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(words.x), "=r"(words.y) : "l"(address));
+  return words;
+}
+template <>
+DEVICE uint32_t load_once<uint32_t>(const void* address) {
+  uint32_t word;
+  asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(word) : "l"(address));
+  return word;
+}
+
+#else
+// ---- HIP: clang without AMD's headers and device libraries -----------------------------------------------------------
+#define __global__ __attribute__((global))
+#define __device__ __attribute__((device))
+#define __shared__ __attribute__((shared))
+#define DEVICE static __device__ __attribute__((always_inline)) inline
+#define UNROLL _Pragma("unroll")
+#define LANES __builtin_amdgcn_wavefrontsize()
+#define KERNEL(name, Args, threads)                                                                          \
+  extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads))) name(const Args a)
+#define SHARED(Type, name) __shared__ Type name
+#define DYNAMIC_SHARED(Type, name)                  \
+  extern __shared__ unsigned char talaria_shared[]; \
+  Type& name = *reinterpret_cast<Type*>(talaria_shared)
+
+DEVICE uint32_t thread_index() { return __builtin_amdgcn_workitem_id_x(); }
+DEVICE uint32_t block_threads() { return __builtin_amdgcn_workgroup_size_x(); }
+DEVICE uint32_t block_x() { return __builtin_amdgcn_workgroup_id_x(); }
+DEVICE uint32_t block_y() { return __builtin_amdgcn_workgroup_id_y(); }
+DEVICE uint32_t block_z() { return __builtin_amdgcn_workgroup_id_z(); }
+DEVICE uint32_t grid_x() { return __builtin_amdgcn_grid_size_x() / __builtin_amdgcn_workgroup_size_x(); }
+DEVICE void barrier() {
+  __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup");
+  __builtin_amdgcn_s_barrier();
+  __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "workgroup");
+}
+DEVICE void warp_barrier() {
+  __builtin_amdgcn_fence(__ATOMIC_RELEASE, "wavefront");
+  __builtin_amdgcn_wave_barrier();
+  __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "wavefront");
+}
+// The lane's number in its hardware warp.
+DEVICE uint32_t hardware_lane() { return __builtin_amdgcn_mbcnt_hi(~0u, __builtin_amdgcn_mbcnt_lo(~0u, 0u)); }
+DEVICE uint32_t shuffle_word(uint32_t value, uint32_t lane) {
+  uint32_t from = (hardware_lane() & ~31u) | (lane & 31);
+  return __builtin_amdgcn_ds_bpermute(from << 2, value);
+}
+DEVICE uint32_t shuffle_xor_word(uint32_t value, uint32_t mask) {
+  return __builtin_amdgcn_ds_bpermute((hardware_lane() ^ mask) << 2, value);
+}
+DEVICE void dependency_wait() {}
+DEVICE void launch_dependents() {}
+DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
+#if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || defined(__gfx1150__) || defined(__gfx1151__) || \
+    defined(__gfx1200__) || defined(__gfx1201__)
+  return __builtin_amdgcn_sudot4(true, static_cast<int>(a), true, static_cast<int>(b), sum, false);
+#else
+  return __builtin_amdgcn_sdot4(static_cast<int>(a), static_cast<int>(b), sum, false);
+#endif
+}
+DEVICE float half_to_float(uint16_t h) { return static_cast<float>(__builtin_bit_cast(_Float16, h)); }
+DEVICE uint16_t float_to_half(float f) { return __builtin_bit_cast(uint16_t, static_cast<_Float16>(f)); }
+DEVICE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+DEVICE float square_root(float a) { return __builtin_sqrtf(a); }
+DEVICE float round_even(float a) { return __builtin_rintf(a); }
+DEVICE float absolute(float a) { return __builtin_fabsf(a); }
+DEVICE uint32_t float_bits(float f) { return __builtin_bit_cast(uint32_t, f); }
+DEVICE float bits_float(uint32_t bits) { return __builtin_bit_cast(float, bits); }
+template <typename Words>
+DEVICE Words load_once(const void* address) {
+  return *static_cast<const Words*>(address);
+}
+#endif
+
+#if !defined(TALARIA_SIMT)
+DEVICE uint32_t shuffle_xor(uint32_t value, uint32_t mask) { return shuffle_xor_word(value, mask); }
+DEVICE int32_t shuffle_xor(int32_t value, uint32_t mask) {
+  return static_cast<int32_t>(shuffle_xor_word(static_cast<uint32_t>(value), mask));
+}
+DEVICE float shuffle_xor(float value, uint32_t mask) { return bits_float(shuffle_xor_word(float_bits(value), mask)); }
+DEVICE uint32_t shuffle(uint32_t value, uint32_t lane) { return shuffle_word(value, lane); }
+DEVICE int32_t shuffle(int32_t value, uint32_t lane) {
+  return static_cast<int32_t>(shuffle_word(static_cast<uint32_t>(value), lane));
+}
+DEVICE float shuffle(float value, uint32_t lane) { return bits_float(shuffle_word(float_bits(value), lane)); }
+#endif
+
+DEVICE uint32_t lane_index() { return thread_index() & 31; }
+DEVICE uint32_t warp_index() { return thread_index() >> 5; }

@@ -1,0 +1,214 @@
+// The arguments of every GPU kernel: plain structs with device addresses, passed by value. Host and device code.
+//
+// Shapes: R rows of the batch, H hidden, N heads, G KV heads, D head size, E experts, L experts held, K experts used, F
+// feed-forward size, V vocabulary. Grids are launched for a step's capacity; kernels stop at what the batch holds.
+#pragma once
+
+#include <stdint.h>
+
+// A quantised row's blocks of 32 values: x = scale * code; the sums of each 16 codes, for formats with minimums.
+struct BlockScale {
+  float scale;
+  int16_t sum[2];
+};
+
+// Rows of activations as products read them. Null where nobody asks for that form.
+struct RowsArg {
+  float* values;       // [rows][stride], zeros behind the columns
+  int8_t* codes;       // [rows][stride]
+  BlockScale* scales;  // [rows][stride / 32]
+  int64_t stride;      // columns, rounded up to 32
+};
+
+struct WeightArg {
+  const uint8_t* data;  // weights.h
+  int64_t matrix_bytes;
+  int64_t rows, columns;
+  int32_t type;
+  int32_t matrices;
+};
+
+struct KvArg {
+  uint8_t* keys;
+  uint8_t* values;
+  int64_t layer_row;     // the layer's first row: layer * blocks * positions
+  int64_t all_rows;      // layers * blocks * positions: for Q8_0, scales begin at all_rows * width
+  int32_t positions;     // per block
+  int32_t width;         // G * D
+  int32_t type;
+  int32_t head_dim;
+};
+
+// The sections of a batch (kernels/common/args.h) that lie in device memory.
+struct BatchArg {
+  const int32_t* header;    // rows, wanted, masked, 0
+  const int32_t* token;     // [R]
+  const int32_t* position;  // [R]
+  const int32_t* table;     // [R]
+  const int32_t* wanted_row;
+  const int32_t* target;
+  const int32_t* adjust_begin;
+  const int32_t* adjust_token;
+  const int32_t* adjust_penalty;  // float32 by their bits
+  const int32_t* adjust_add;      // float32 by their bits
+  const int32_t* block;  // [tables][blocks]
+  const uint32_t* mask;
+  int32_t blocks, targets, mask_words, pad;
+};
+
+// Which rows a launch works on: those of the batch, or the wanted ones (row i is wanted_row[i]).
+enum RowChoice { BATCH_ROWS = 0, WANTED_ROWS = 1 };
+
+// Pairs (row, k) of a batch, sorted by expert and cut into tiles of one expert each, so that a weight is read once for all
+// rows of a tile. Without tiles, pair p is row p / used with its p % used-th expert.
+struct ExpertTile {
+  int32_t expert, begin, count, pad;  // the pairs at [begin, begin + count) of `pair`
+};
+struct TilesArg {
+  const ExpertTile* tiles;      // null: none, each pair is a tile of its own
+  const int32_t* tile_count;
+  const int32_t* pair;          // [R * K], row * K + k
+  const int32_t* routing;       // [R][2 * K]: ids, then weights as float32 bits
+  const int32_t* map;           // [E] or null
+  int32_t experts;              // length of the map
+  int32_t used;                 // K
+};
+
+// Bytes [row][block] of a file's layout to weights.h's.
+struct RepackArgs {
+  const uint8_t* source;
+  uint8_t* target;  // of the whole weight
+  int64_t matrix_bytes, rows, columns;
+  int64_t first_row, count;  // rows counted over all matrices
+  int32_t type, pad;
+};
+
+// x[row] = table[token]
+struct EmbedArgs {
+  float* x;  // [R][H]
+  WeightArg table;
+  BatchArg batch;
+};
+
+// x += slots, if there are any; then n = rms_norm(x) * norm in the forms that are asked for.
+struct NormArgs {
+  float* x;            // [R][H]
+  const float* slots;  // [S][slot_rows][K][H], or null
+  const float* norm;   // [H]
+  float* plain;        // [R][H] as a tensor of the model, or null
+  RowsArg out;
+  BatchArg batch;
+  int64_t columns, slot_rows;
+  int32_t sources, used;
+  int32_t choice;  // RowChoice; of wanted rows only out is written, x is not changed
+  float epsilon;
+};
+
+struct AddSlotsArgs {
+  float* x;
+  const float* slots;
+  BatchArg batch;
+  int64_t columns, slot_rows;
+  int32_t sources, used;
+};
+
+struct QuantizeArgs {
+  const float* rows;  // [R][columns]
+  RowsArg out;
+  BatchArg batch;
+  int64_t columns;
+};
+
+// q, k, v = w n; RoPE; k and v into the cache.
+struct AttentionInputArgs {
+  RowsArg in;
+  WeightArg wq, wk, wv;
+  float* q;                 // [R][N * D]
+  KvArg kv;
+  BatchArg batch;
+  const double* frequency;  // [rope_dims / 2]
+  int32_t rope_dims, pad;
+};
+
+struct AttentionArgs {
+  const float* q;   // [R][N * D]
+  float* partial;   // [R][splits][N][2 + D]: maximum, sum, weighted values
+  float* attended;  // [R][N * D]
+  RowsArg out;
+  KvArg kv;
+  BatchArg batch;
+  int32_t heads, splits;
+  int32_t split_positions;  // a split has so many positions, a multiple of what a block takes at a time
+  float scale;
+};
+
+// target = w in (+ target, * the routing weight)
+struct ProductArgs {
+  RowsArg in;
+  WeightArg weight;
+  float* target;
+  BatchArg batch;
+  TilesArg tiles;   // of experts
+  int64_t target_stride;
+  int32_t add;      // 1: target += product
+  int32_t choice;   // RowChoice
+  int32_t grouped;  // 1: by the experts of `tiles`; rows of `in` and of the target are pairs
+  int32_t zero_absent;  // 1: pairs whose expert is not held here become zeros
+};
+
+// out[pair] = silu(gate h) * (up h)
+struct GateUpArgs {
+  RowsArg in;    // [R][H]
+  WeightArg gate, up;
+  RowsArg out;   // [R * K][F]
+  BatchArg batch;
+  TilesArg tiles;
+};
+
+struct RouteArgs {
+  const float* x;      // [R][H]
+  const float* norm;   // [H]
+  WeightArg router;    // [E][H]
+  float* h;            // [R][H]
+  int32_t* routing;    // [R][2 * K]
+  RowsArg out;
+  BatchArg batch;
+  float* updated_x;    // where slots are added first: x again, or null
+  const float* slots;  // as in NormArgs
+  int64_t columns, slot_rows;
+  int32_t sources, used;
+  float epsilon;
+  int32_t pad;
+};
+
+// Sorts pairs by expert and cuts them into tiles.
+struct SortPairsArgs {
+  TilesArg tiles;  // its arrays are written
+  ExpertTile* tile;
+  int32_t* tile_count;
+  int32_t* pair;
+  BatchArg batch;
+  int32_t held;        // L
+  int32_t tile_pairs;  // of a tile, at most
+};
+
+struct TopLogitsArgs {
+  float* logits;   // [W][V], plain
+  int32_t* top;    // [W][3 * k + 1 + targets]
+  uint64_t* keys;  // [W][V] scratch
+  BatchArg batch;
+  int64_t vocabulary;
+  int32_t k, pad;
+};
+
+struct FillArgs {
+  uint8_t* target;
+  int64_t bytes;
+  uint32_t value, pad;
+};
+
+struct ReadArgs {
+  const uint8_t* source;
+  uint32_t* sums;  // [grid]
+  int64_t bytes;
+};
