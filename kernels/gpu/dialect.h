@@ -125,7 +125,8 @@ DEVICE Words load_once(const void* address) {
 #define DEVICE_MEMBER __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 #define LANES 32
-#define KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) name(const Args a)
+// A kernel's symbol is talaria_NAME: nvcc has functions such as norm() of its own.
+#define KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) talaria_##name(const Args a)
 #define SHARED(Type, name) __shared__ Type name
 #define DYNAMIC_SHARED(Type, name)                                              \
   extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \
@@ -238,7 +239,7 @@ DEVICE Words load_once(const void* address) {
 #define UNROLL _Pragma("unroll")
 #define LANES __builtin_amdgcn_wavefrontsize()
 #define KERNEL(name, Args, threads)                                                                          \
-  extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads))) name(const Args a)
+  extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads))) talaria_##name(const Args a)
 #define SHARED(Type, name) __shared__ Type name
 #define DYNAMIC_SHARED(Type, name)                                              \
   extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \
