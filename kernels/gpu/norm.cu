@@ -41,7 +41,7 @@ KERNEL(norm, NormArgs, 512) {
   float squares = 0;
   for (int64_t i = thread_index(); i < a.columns; i += block_threads()) {
     float value = x[i];
-    if (a.slots != nullptr) {
+    if (a.slots != nullptr) {  // of the batch's rows alone
       value = add_row_slots(value, a.slots, a.slot_rows, a.sources, a.used, a.columns, source, i);
       x[i] = value;
     }
