@@ -27,6 +27,7 @@ struct alignas(16) Floats4 {
 #include "../../tests/simt/simt.hpp"
 
 #define DEVICE static inline
+#define DEVICE_MEMBER inline
 #define UNROLL
 #define LANES ::talaria::simt::lanes
 // A kernel: KERNEL(name, Args, threads) { body, with the args struct as `a` }
@@ -57,6 +58,12 @@ DEVICE T shuffle(T value, uint32_t lane) {
 }
 DEVICE void dependency_wait() {}
 DEVICE void launch_dependents() {}
+// In block memory. Used for counts alone: sums of floats have a fixed order.
+DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
+  uint32_t before = *address;
+  *address = before + value;
+  return before;
+}
 
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
   for (int i = 0; i < 4; i++) sum += static_cast<int8_t>(a >> 8 * i) * static_cast<int8_t>(b >> 8 * i);
@@ -115,6 +122,7 @@ DEVICE Words load_once(const void* address) {
 #define TALARIA_SREG(name) TALARIA_SREG_##name
 #endif
 #define DEVICE static __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 #define LANES 32
 #define KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) name(const Args a)
@@ -196,6 +204,12 @@ DEVICE float bits_float(uint32_t bits) {
   asm("mov.b32 %0, %1;" : "=f"(f) : "r"(bits));
   return f;
 }
+// In block memory. Used for counts alone: sums of floats have a fixed order.
+DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
+  uint32_t before;
+  asm volatile("atom.add.u32 %0, [%1], %2;" : "=r"(before) : "l"(address), "r"(value) : "memory");
+  return before;
+}
 template <typename Words>
 DEVICE Words load_once(const void* address);
 template <>
@@ -225,6 +239,7 @@ DEVICE uint32_t load_once<uint32_t>(const void* address) {
 #define __device__ __attribute__((device))
 #define __shared__ __attribute__((shared))
 #define DEVICE static __device__ __attribute__((always_inline)) inline
+#define DEVICE_MEMBER __device__ __attribute__((always_inline)) inline
 #define UNROLL _Pragma("unroll")
 #define LANES __builtin_amdgcn_wavefrontsize()
 #define KERNEL(name, Args, threads)                                                                          \
@@ -277,6 +292,10 @@ DEVICE float round_even(float a) { return __builtin_rintf(a); }
 DEVICE float absolute(float a) { return __builtin_fabsf(a); }
 DEVICE uint32_t float_bits(float f) { return __builtin_bit_cast(uint32_t, f); }
 DEVICE float bits_float(uint32_t bits) { return __builtin_bit_cast(float, bits); }
+// In block memory. Used for counts alone: sums of floats have a fixed order.
+DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
+  return __hip_atomic_fetch_add(address, value, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_WORKGROUP);
+}
 template <typename Words>
 DEVICE Words load_once(const void* address) {
   return *static_cast<const Words*>(address);

@@ -147,6 +147,10 @@ struct AttentionArgs {
   float scale;
 };
 
+// NONE: rows of the batch. PAIRS: by the experts of `tiles`; rows of `in` and of the target are pairs, times their routing
+// weights. PAIRS_OF_ROWS: the same, but a pair's input is that of its row, and there is no routing weight.
+enum ProductGroups { NONE = 0, PAIRS = 1, PAIRS_OF_ROWS = 2 };
+
 // target = w in (+ target, * the routing weight)
 struct ProductArgs {
   RowsArg in;
@@ -157,7 +161,7 @@ struct ProductArgs {
   int64_t target_stride;
   int32_t add;      // 1: target += product
   int32_t choice;   // RowChoice
-  int32_t grouped;  // 1: by the experts of `tiles`; rows of `in` and of the target are pairs
+  int32_t grouped;  // ProductGroups
   int32_t zero_absent;  // 1: pairs whose expert is not held here become zeros
 };
 
@@ -170,20 +174,26 @@ struct GateUpArgs {
   TilesArg tiles;
 };
 
-struct RouteArgs {
-  const float* x;      // [R][H]
-  const float* norm;   // [H]
-  WeightArg router;    // [E][H]
-  float* h;            // [R][H]
-  int32_t* routing;    // [R][2 * K]
+// out[pair] = silu(gate) * up, where both come from products of their own.
+struct SiluMultiplyArgs {
+  const float *gate, *up;  // [R * K][F]
   RowsArg out;
   BatchArg batch;
-  float* updated_x;    // where slots are added first: x again, or null
-  const float* slots;  // as in NormArgs
-  int64_t columns, slot_rows;
-  int32_t sources, used;
+  int64_t columns;
+  int32_t used, pad;
+};
+
+struct RouteArgs {
+  const float* x;     // [R][H]
+  const float* norm;  // [H]
+  WeightArg router;   // [E][H]
+  float* h;           // [R][H]
+  int32_t* routing;   // [R][2 * K]
+  RowsArg out;
+  BatchArg batch;
+  int64_t columns;
+  int32_t used;
   float epsilon;
-  int32_t pad;
 };
 
 // Sorts pairs by expert and cuts them into tiles.
