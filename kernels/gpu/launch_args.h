@@ -131,15 +131,20 @@ struct AttentionInputArgs {
   int32_t rope_dims, pad;
 };
 
+// A split is so many positions at most.
+enum { ATTENTION_MOST_POSITIONS = 256 };
+
 struct AttentionArgs {
   const float* q;   // [R][N * D]
-  float* partial;   // [R][splits][N][2 + D]: maximum, sum, weighted values
-  float* attended;  // [R][N * D]
+  float* partial;   // [launched rows][splits][N][2 + D]: maximum, sum, weighted values
+  float* attended;  // [R][N * D], or null
   RowsArg out;
   KvArg kv;
   BatchArg batch;
   int32_t heads, splits;
-  int32_t split_positions;  // a split has so many positions, a multiple of what a block takes at a time
+  int32_t split_positions;  // of a split
+  int32_t block_heads;      // query heads that a block takes at once: 1, 2 or 4
+  int32_t first_row;        // of the batch, that the launch begins with
   float scale;
 };
 
