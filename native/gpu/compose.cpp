@@ -6,7 +6,6 @@
 #include "../../kernels/gpu/weights.h"
 #include "../include/batch_layout.hpp"
 #include "attention.hpp"
-#include "matmul.hpp"
 
 namespace talaria::gpu {
 
@@ -256,7 +255,6 @@ void Composer::attention(const talaria_attention_args& a, const Node* next) {
   args.kv = kv_arg(a.keys, a.values, a.layer, a.head_dim);
   args.batch = batch_;
   int64_t width = view(a.q).shape[3];
-  args.heads = static_cast<int32_t>(width / a.head_dim);
   args.scale = a.scale;
   attended_ = Prepared{};
   if (next != nullptr && next->op == TALARIA_OP_ATTENTION_OUTPUT &&
@@ -265,9 +263,16 @@ void Composer::attention(const talaria_attention_args& a, const Node* next) {
     args.out = rows(Region::ATTENDED_VALUES, shape_.rows, width, !codes, codes);
     attended_ = Prepared{a.attended, args.out};
   }
-  int64_t positions = int64_t{shape_.blocks} * args.kv.positions;
-  float* partial = region<float>(Region::ATTENTION, attention_scratch(args, shape_.rows, positions));
-  append_attention(launches_, args, partial, shape_.rows, positions);
+  AttentionShape shape{};
+  shape.rows = shape_.rows;
+  shape.positions = static_cast<int32_t>(std::min<int64_t>(int64_t{shape_.blocks} * args.kv.positions, INT32_MAX));
+  shape.heads = static_cast<int32_t>(width / a.head_dim), shape.kv_heads = args.kv.width / a.head_dim;
+  shape.head_dim = a.head_dim;
+  shape.batch_invariant = mode_.invariant;
+  uint8_t* scratch = region<uint8_t>(Region::ATTENTION, attention_scratch_bytes(runtime_.properties(), shape));
+  size_t before = launches_.size();
+  append_attention(launches_, runtime_.properties(), shape, args, scratch);
+  for (size_t i = before; i < launches_.size(); i++) launches_[i].dependent = true;
 }
 
 void Composer::attention_output(const talaria_attention_output_args& a) {
