@@ -134,6 +134,17 @@ struct AttentionInputArgs {
 // A split is so many positions at most.
 enum { ATTENTION_MOST_POSITIONS = 256 };
 
+// RoPE of q and k, and k and v into the cache.
+struct RopeAppendArgs {
+  float* q;                     // [R][q_width], turned in place
+  const float *k, *v;           // [R][kv.width]
+  KvArg kv;
+  BatchArg batch;
+  const double* frequency;      // [rope_dims / 2]
+  int64_t q_width;
+  int32_t rope_dims, pad;
+};
+
 struct AttentionArgs {
   const float* q;   // [R][N * D]
   float* partial;   // [launched rows][splits][N][2 + D]: maximum, sum, weighted values
