@@ -132,8 +132,13 @@ void add_expert_cases(CaseList& list) {
   for (size_t i = 0; i < all.size(); i++) {
     const Types& types = all[i];
     int32_t wide = oracle::format(types.gate).block_values >= oracle::format(types.up).block_values ? types.gate : types.up;
-    auto hidden = [&](int64_t size) { return columns_of(wide, size); };
-    auto ffn = [&](int64_t size) { return columns_of(types.down, size); };
+    // Every expert has three weights: few blocks will do.
+    auto few = [](int32_t type, int64_t size) {
+      int64_t values = oracle::format(type).block_values;
+      return values == 1 ? size : values * (size % (values == 32 ? 16 : 3) + 1);
+    };
+    auto hidden = [&](int64_t size) { return few(wide, size); };
+    auto ffn = [&](int64_t size) { return few(types.down, size); };
     for (Mode mode : modes) {
       bool mixed = i >= plain;
       add(list, types, mode, {1, 2, 8, hidden(63), ffn(65), {}}, false, true);
