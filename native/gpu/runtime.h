@@ -44,6 +44,7 @@ struct Properties {
   int64_t shared_bytes = 48 << 10;  // of a block, at most
   uint32_t needs = ANY;      // what it has of Needs
   bool dependent_launch = false;    // programmatic dependent launch: sm_90 and later
+  bool host_runs = false;   // launches run on the thread that makes them: the emulator
   int32_t compute = 0;       // CUDA: 90 for sm_90; HIP: 0x908 for gfx908; else 0
 };
 
