@@ -1,4 +1,4 @@
-// ops LIBRARY [--short] [--filter TEXT] [--list] [--no-replay]   each op of a backend against the oracle; exit 1 on a failure
+// ops LIBRARY [--short] [--filter TEXT] [--list] [--first] [--no-replay]   each op of a backend against the oracle; exit 1 on a failure
 // ops LIBRARY --bench [--filter TEXT] [--json] [--megabytes N]   the same ops at real shapes: time, bytes, bandwidth
 #include <algorithm>
 #include <chrono>
@@ -38,12 +38,13 @@ void run_case(Session& session, const Case& c, Count& count) {
   std::fflush(stdout);
 }
 
-int run_cases(Session& session, const std::vector<Case>& cases) {
+int run_cases(Session& session, const std::vector<Case>& cases, bool stop) {
   std::vector<std::string> order;
   std::map<std::string, Count> counts;
   for (const Case& c : cases) {
     if (!counts.count(c.op)) order.push_back(c.op);
     run_case(session, c, counts[c.op]);
+    if (stop && counts[c.op].failed > 0) break;
     session.reopen_if_lost();
   }
   Count all;
@@ -64,7 +65,7 @@ int run_cases(Session& session, const std::vector<Case>& cases) {
 struct Arguments {
   const char* library = nullptr;
   const char* filter = "";
-  bool brief = false, list = false, bench = false, replay = true;
+  bool brief = false, list = false, first = false, bench = false, replay = true;  // first: stops at the first failure
   BenchOptions options;
 
   bool parse(int count, char** arguments) {
@@ -73,6 +74,7 @@ struct Arguments {
       bool more = i + 1 < count;
       if (!std::strcmp(a, "--short")) brief = true;
       else if (!std::strcmp(a, "--list")) list = true;
+      else if (!std::strcmp(a, "--first")) first = true;
       else if (!std::strcmp(a, "--bench")) bench = true;
       else if (!std::strcmp(a, "--json")) options.json = true;
       else if (!std::strcmp(a, "--no-replay")) replay = false;
@@ -93,6 +95,7 @@ int run(const Arguments& arguments) {
   add_route_cases(list);
   add_expert_cases(list);
   add_top_cases(list);
+  add_layer_cases(list);
   std::erase_if(list.cases, [&](const Case& c) {
     return (arguments.brief && !c.brief) || c.name.find(arguments.filter) == std::string::npos;
   });
@@ -104,7 +107,7 @@ int run(const Arguments& arguments) {
     Session session(arguments.library);
     session.replay = arguments.replay;
     if (arguments.bench) return bench(session, arguments.filter, arguments.options);
-    return run_cases(session, list.cases);
+    return run_cases(session, list.cases, arguments.first);
   } catch (const Wrong& e) {
     std::fprintf(stderr, "ops: %s\n", e.text.c_str());
   } catch (const Unsupported& e) {
@@ -122,7 +125,7 @@ int main(int count, char** arguments) {
   ops::Arguments parsed;
   if (!parsed.parse(count, arguments)) {
     std::fprintf(stderr,
-                 "usage: ops LIBRARY [--short] [--filter TEXT] [--list] [--no-replay]\n"
+                 "usage: ops LIBRARY [--short] [--filter TEXT] [--list] [--first] [--no-replay]\n"
                  "       ops LIBRARY --bench [--filter TEXT] [--json] [--megabytes N]\n");
     return 2;
   }

@@ -57,6 +57,7 @@ void add_attention_cases(CaseList& list);  // attention_input, attention
 void add_route_cases(CaseList& list);
 void add_expert_cases(CaseList& list);
 void add_top_cases(CaseList& list);        // top_logits
+void add_layer_cases(CaseList& list);      // all ops in one step
 
 constexpr Mode modes[] = {Mode::HALF, Mode::INT8};
 inline const char* name_of(Mode mode) { return mode == Mode::HALF ? "half" : "int8"; }
@@ -163,6 +164,7 @@ class Rig {
   Rig(const Rig&) = delete;
 
   const oracle::Rounding rounding;
+  bool invariant = false;  // of the steps that begin from here on
   uint64_t weight(const Weight& weight, const char* label = "weight");
   uint64_t kv(int32_t type, int64_t layers, int64_t blocks, int64_t positions, int64_t width, const char* label);
   // Rows of `columns` words, one per row of the batch (or `rows` of them) plus spare ones.
@@ -184,8 +186,11 @@ class Rig {
   }
   // Runs the step, twice if the session replays, and checks what must not have changed. Ends the step.
   void run();
+  // The same in pieces: what the tensors held at first; the end of the step; a run; what it left, and what it may not.
+  void restore();
   void end();
-  void start();  // one run, and waits for it; checks nothing
+  void start();
+  void check();
 
   static Floats floats_of(const Buffer& buffer);  // what the last run left in the rows that count
   static Words words_of(const Buffer& buffer);
@@ -193,8 +198,6 @@ class Rig {
  private:
   void append(int32_t op, const void* args, int64_t bytes);
   Buffer& add(const char* label, int32_t type, std::vector<int64_t> shape, Words words, size_t live, Use use);
-  void write(Buffer& buffer);
-  void once();
   uint64_t tensor(int32_t kind, int32_t type, std::vector<int64_t> shape, const char* label);
 
   Session& session_;

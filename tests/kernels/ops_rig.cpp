@@ -190,7 +190,7 @@ void Rig::begin(const Batch& batch) {
   if (step_ != 0) talaria_step_free(session_.device(), step_, nullptr);
   step_ = 0;
   int32_t mode = rounding.mode == Mode::HALF ? TALARIA_ACTIVATIONS_HALF : TALARIA_ACTIVATIONS_INT8;
-  talaria_step_options options{sizeof options, mode, {}, 0, 0};
+  talaria_step_options options{sizeof options, mode, {}, invariant ? 1 : 0, 0};
   static_assert(sizeof options.batch == sizeof batch.shape);
   std::memcpy(options.batch, &batch.shape, sizeof batch.shape);
   talaria_status status;
@@ -204,11 +204,13 @@ void Rig::append(int32_t op, const void* args, int64_t bytes) {
   expect_ok(status, "step_append");
 }
 
-void Rig::write(Buffer& buffer) {
+void Rig::restore() {
   talaria_status status;
-  talaria_write(session_.device(), buffer.handle, 0, reinterpret_cast<uint8_t*>(buffer.before.data()),
-                buffer.before.size() * 4, &status);
-  expect_ok(status, "write");
+  for (Buffer& buffer : buffers_) {
+    talaria_write(session_.device(), buffer.handle, 0, reinterpret_cast<uint8_t*>(buffer.before.data()),
+                  buffer.before.size() * 4, &status);
+    expect_ok(status, "write");
+  }
 }
 
 void Rig::end() {
@@ -225,11 +227,8 @@ void Rig::start() {
   expect_ok(status, "sync");
 }
 
-// One run from the same state as any other.
-void Rig::once() {
+void Rig::check() {
   talaria_status status;
-  for (Buffer& buffer : buffers_) write(buffer);
-  start();
   for (Buffer& buffer : buffers_) {
     Words words(buffer.before.size()), fence(fence_words);
     talaria_read(session_.device(), buffer.handle, 0, reinterpret_cast<uint8_t*>(words.data()), words.size() * 4, &status);
@@ -251,11 +250,11 @@ void Rig::once() {
 
 void Rig::run() {
   end();
-  once();
+  restore(), start(), check();
   if (!session_.replay) return;
   std::vector<Words> first;
   for (Buffer& buffer : buffers_) first.push_back(buffer.after);
-  once();
+  restore(), start(), check();
   auto expected = first.begin();
   for (Buffer& buffer : buffers_) {
     for (size_t i = 0; i < buffer.live; i++) {

@@ -208,6 +208,8 @@ void add_top_cases(CaseList& list) {
     add(TALARIA_F16, Mode::INT8, {4, 4, 2002, k, true}, 33, true, k == 65 || k == 1024);
     if (k <= 33) add(TALARIA_F32, Mode::HALF, {3, 3, 33, k, true}, 31, true, k == 33);
   }
+  add(TALARIA_Q8_0, Mode::INT8, {133, 129, 77, 7, true}, 64, true, true);
+  add(TALARIA_Q4_K, Mode::HALF, {70, 67, 99, 3, false}, 256, true, false);
   add(TALARIA_Q6_K, Mode::INT8, {2, 1, 32002, 64, true}, 256, true, false);
   add(TALARIA_Q8_0, Mode::INT8, {9, 9, 4099, 1024, false}, 64, true, false);
   for (int64_t k : {1, 40, 1024}) {
