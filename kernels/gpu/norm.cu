@@ -2,6 +2,8 @@
 #include "values.h"
 
 KERNEL(embed, EmbedArgs, 256) {
+  dependency_wait();
+  launch_dependents();
   if (!row_in_batch(a.batch, block_x())) return;
   Matrix table = matrix_of(a.table, 0);
   int64_t token = a.batch.token[block_x()];

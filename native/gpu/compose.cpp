@@ -6,7 +6,6 @@
 #include "../../kernels/gpu/weights.h"
 #include "../include/batch_layout.hpp"
 #include "attention.hpp"
-#include "matmul.hpp"
 
 namespace talaria::gpu {
 
@@ -111,7 +110,7 @@ void Composer::place(uint8_t* memory) {
     memory += region_bytes_[i];
   }
   launches_.clear();
-  attended_ = h_ = Prepared{};
+  forget();
   pending_slots_ = nullptr;
 }
 
@@ -148,10 +147,33 @@ bool Composer::on_host(const Node& node) {
          (node.op == TALARIA_OP_ZERO && view(node.as<talaria_zero_args>().target).host != nullptr);
 }
 
+namespace {
+
+// The tensor of floats that an op writes.
+talaria_tensor written_by(const Node& node) {
+  switch (node.op) {
+    case TALARIA_OP_EMBED: return node.as<talaria_embed_args>().x;
+    case TALARIA_OP_ATTENTION_INPUT: return node.as<talaria_attention_input_args>().q;
+    case TALARIA_OP_ATTENTION: return node.as<talaria_attention_args>().attended;
+    case TALARIA_OP_ATTENTION_OUTPUT: return node.as<talaria_attention_output_args>().x;
+    case TALARIA_OP_ROUTE: return node.as<talaria_route_args>().h;
+    case TALARIA_OP_EXPERTS: return node.as<talaria_experts_args>().slots;
+    case TALARIA_OP_ADD_SLOTS: return node.as<talaria_add_slots_args>().x;
+    case TALARIA_OP_TOP_LOGITS: return node.as<talaria_top_logits_args>().logits;
+    case TALARIA_OP_ZERO: return node.as<talaria_zero_args>().target;
+    default: return 0;
+  }
+}
+
+}  // namespace
+
 void Composer::add(const Node& node, const Node* next) {
   bool takes_slots = node.op == TALARIA_OP_ATTENTION_INPUT && pending_slots_ != nullptr &&
                      node.as<talaria_attention_input_args>().x == pending_slots_->x;
   if (!takes_slots) flush();
+  for (Prepared* prepared : {&attended_, &h_}) {
+    if (prepared->tensor == written_by(node)) *prepared = Prepared{};
+  }
   switch (node.op) {
     case TALARIA_OP_EMBED: return embed(node.as<talaria_embed_args>());
     case TALARIA_OP_ATTENTION_INPUT: return attention_input(node.as<talaria_attention_input_args>());
@@ -231,7 +253,6 @@ void Composer::product(ProductArgs args, uint32_t most_rows, uint32_t most_tiles
 }
 
 void Composer::attention_input(const talaria_attention_input_args& a) {
-  h_ = Prepared{};  // its region is not touched, but x changes
   int32_t types[] = {view(a.wq).type, view(a.wk).type, view(a.wv).type};
   bool codes = false, values = false;
   for (int32_t type : types) (takes_codes(type) ? codes : values) = true;
@@ -256,18 +277,23 @@ void Composer::attention(const talaria_attention_args& a, const Node* next) {
   args.kv = kv_arg(a.keys, a.values, a.layer, a.head_dim);
   args.batch = batch_;
   int64_t width = view(a.q).shape[3];
-  args.heads = static_cast<int32_t>(width / a.head_dim);
   args.scale = a.scale;
-  attended_ = Prepared{};
   if (next != nullptr && next->op == TALARIA_OP_ATTENTION_OUTPUT &&
       next->as<talaria_attention_output_args>().attended == a.attended) {
     bool codes = takes_codes(view(next->as<talaria_attention_output_args>().wo).type);
     args.out = rows(Region::ATTENDED_VALUES, shape_.rows, width, !codes, codes);
     attended_ = Prepared{a.attended, args.out};
   }
-  int64_t positions = int64_t{shape_.blocks} * args.kv.positions;
-  float* partial = region<float>(Region::ATTENTION, attention_scratch(args, shape_.rows, positions));
-  append_attention(launches_, args, partial, shape_.rows, positions);
+  AttentionShape shape{};
+  shape.rows = shape_.rows;
+  shape.positions = static_cast<int32_t>(std::min<int64_t>(int64_t{shape_.blocks} * args.kv.positions, INT32_MAX));
+  shape.heads = static_cast<int32_t>(width / a.head_dim), shape.kv_heads = args.kv.width / a.head_dim;
+  shape.head_dim = a.head_dim;
+  shape.batch_invariant = mode_.invariant;
+  uint8_t* scratch = region<uint8_t>(Region::ATTENTION, attention_scratch_bytes(runtime_.properties(), shape));
+  size_t before = launches_.size();
+  append_attention(launches_, runtime_.properties(), shape, args, scratch);
+  for (size_t i = before; i < launches_.size(); i++) launches_[i].dependent = true;
 }
 
 void Composer::attention_output(const talaria_attention_output_args& a) {
@@ -291,7 +317,6 @@ void Composer::route(const talaria_route_args& a, const Node* next) {
   args.columns = view(a.x).shape[3];
   args.used = static_cast<int32_t>(view(a.routing).shape[3] / 2);
   args.epsilon = a.epsilon;
-  h_ = Prepared{};
   if (next != nullptr && next->op == TALARIA_OP_EXPERTS && next->as<talaria_experts_args>().h == a.h) {
     const auto& experts = next->as<talaria_experts_args>();
     bool gate = takes_codes(view(experts.gate).type), up = takes_codes(view(experts.up).type);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "tensor.hpp"
@@ -69,6 +70,8 @@ class Composer {
   void add(const Node& node, const Node* next);
   // Adds what was put off.
   void flush();
+  // The host is about to change tensors: what was prepared holds no longer.
+  void forget() { attended_ = h_ = Prepared{}; }
 
   // Composing is done twice: first without memory, which only sizes the regions, and then with it.
   int64_t scratch_bytes() const;

@@ -57,7 +57,7 @@ struct Launch {
   // May begin while the launch before it ends: it calls dependency_wait() before it touches what others write.
   bool dependent = false;
   uint32_t args_bytes = 0;
-  alignas(16) uint8_t args[320];
+  alignas(16) uint8_t args[384];
 
   template <typename Args>
   static Launch of(Kernel kernel, uint32_t x, uint32_t y, uint32_t z, uint32_t threads, const Args& args) {

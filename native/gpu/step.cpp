@@ -54,6 +54,7 @@ void Step::compose() {
         continue;
       }
       composer.flush();
+      composer.forget();
       size_t first = parts_.empty() ? 0 : parts_.back().end;
       parts_.push_back(Part{first, composer.launches().size(), &nodes_[i], nullptr});
     }
