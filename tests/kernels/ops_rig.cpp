@@ -1,31 +1,11 @@
 // A device, and the tensors and steps of one case on it.
 #include <bit>
-#include <cmath>
-#include <cstdarg>
 #include <cstdio>
 #include <cstring>
 
 #include "ops.hpp"
 
 namespace ops {
-
-std::string text(const char* format, ...) {
-  char buffer[700];
-  va_list list;
-  va_start(list, format);
-  std::vsnprintf(buffer, sizeof buffer, format, list);
-  va_end(list);
-  return buffer;
-}
-
-void wrong(const char* format, ...) {
-  char buffer[700];
-  va_list list;
-  va_start(list, format);
-  std::vsnprintf(buffer, sizeof buffer, format, list);
-  va_end(list);
-  throw Wrong{buffer};
-}
 
 void expect_ok(const talaria_status& status, const char* call) {
   static const char* const codes[] = {"OK", "INVALID", "UNSUPPORTED", "OUT_OF_MEMORY", "LOST"};
