@@ -48,15 +48,16 @@ DEVICE uint32_t block_x() { return ::talaria::simt::block(0); }
 DEVICE uint32_t block_y() { return ::talaria::simt::block(1); }
 DEVICE uint32_t block_z() { return ::talaria::simt::block(2); }
 DEVICE uint32_t grid_x() { return ::talaria::simt::grid(0); }
-DEVICE void barrier() { ::talaria::simt::barrier(); }
-DEVICE void warp_barrier() { ::talaria::simt::warp_barrier(); }
+// Each says where it is called, so that threads which wait at different places are told apart.
+DEVICE void barrier(TALARIA_SIMT_PLACE) { ::talaria::simt::barrier(file, line); }
+DEVICE void warp_barrier(TALARIA_SIMT_PLACE) { ::talaria::simt::warp_barrier(file, line); }
 template <typename T>
-DEVICE T shuffle_xor(T value, uint32_t mask) {
-  return ::talaria::simt::shuffle(value, (thread_index() & 31) ^ mask);
+DEVICE T shuffle_xor(T value, uint32_t mask, TALARIA_SIMT_PLACE) {
+  return ::talaria::simt::shuffle(value, (thread_index() & 31) ^ mask, file, line);
 }
 template <typename T>
-DEVICE T shuffle(T value, uint32_t lane) {
-  return ::talaria::simt::shuffle(value, lane);
+DEVICE T shuffle(T value, uint32_t lane, TALARIA_SIMT_PLACE) {
+  return ::talaria::simt::shuffle(value, lane, file, line);
 }
 DEVICE void dependency_wait() {}
 DEVICE void launch_dependents() {}
