@@ -3,6 +3,8 @@ package io.talaria.cli;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.GpuProbe;
+import io.talaria.backend.GpuState;
 import io.talaria.bench.Bench;
 import io.talaria.bench.GpuCatalogue;
 import io.talaria.bench.MemoryModules;
@@ -194,13 +196,16 @@ final class BenchCommand implements Callable<Integer> {
         }
     }
 
-    /** What the memory was built for, where the firmware or the catalogue knows it. */
+    /** What the memory was built for, where the firmware, the catalogue or the driver knows it. */
     private static OptionalDouble nominal(DeviceInfo device) {
         if (device.device().startsWith("cpu")) {
             return MemoryModules.bandwidth();
         }
         return GpuCatalogue.find(device.name(), device.memoryBytes())
                 .map(gpu -> OptionalDouble.of(gpu.gigabytesPerSecond()))
-                .orElse(OptionalDouble.empty());
+                .orElseGet(() -> GpuProbe.all().stream()
+                        .filter(gpu -> gpu.bandwidth() > 0 && device.name().startsWith(gpu.name()))
+                        .mapToDouble(GpuState::bandwidth)
+                        .findFirst());
     }
 }
