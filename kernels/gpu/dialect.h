@@ -19,6 +19,8 @@ struct alignas(16) Floats4 {
   float x, y, z, w;
 };
 
+// A kernel that a step launches begins with dependency_wait(), before it reads or writes what other kernels do: it may have
+// been started while the one before it ends (programmatic dependent launch). launch_dependents() lets the next one start so.
 #if defined(TALARIA_SIMT)
 // ---- the emulator ----------------------------------------------------------------------------------------------------
 #include <cmath>
@@ -135,10 +137,11 @@ DEVICE Words load_once(const void* address) {
 #define DEVICE_MEMBER __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 #define LANES 32
-#define KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) name(const Args a)
+// A kernel's symbol is talaria_NAME: nvcc has functions such as norm() of its own.
+#define KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) talaria_##name(const Args a)
 #define SHARED(Type, name) __shared__ Type name
-#define DYNAMIC_SHARED(Type, name)                        \
-  extern __shared__ unsigned char talaria_shared[];       \
+#define DYNAMIC_SHARED(Type, name)                                              \
+  extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \
   Type& name = *reinterpret_cast<Type*>(talaria_shared)
 
 DEVICE uint32_t thread_index() { return TALARIA_SREG(tid_x); }
@@ -184,11 +187,13 @@ DEVICE uint16_t float_to_half(float f) {
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result) : "f"(f));
   return result;
 }
+#if defined(__clang__) && !defined(__CUDACC_VER_MAJOR__)
 DEVICE float fma(float a, float b, float c) {
   float result;
   asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(result) : "f"(a), "f"(b), "f"(c));
   return result;
 }
+#endif  // nvcc has this function, under this name, from the start
 DEVICE float square_root(float a) {
   float result;
   asm("sqrt.rn.f32 %0, %1;" : "=f"(result) : "f"(a));
@@ -221,26 +226,19 @@ DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
   return before;
 }
 template <typename Words>
-DEVICE Words load_once(const void* address);
-template <>
-DEVICE Words4 load_once<Words4>(const void* address) {
-  Words4 words;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
-               : "l"(address));
+DEVICE Words load_once(const void* address) {
+  Words words;
+  if constexpr (sizeof(Words) == 16) {
+    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+                 : "l"(address));
+  } else if constexpr (sizeof(Words) == 8) {
+    asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(words.x), "=r"(words.y) : "l"(address));
+  } else {
+    static_assert(sizeof(Words) == 4);
+    asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(words) : "l"(address));
+  }
   return words;
-}
-template <>
-DEVICE Words2 load_once<Words2>(const void* address) {
-  Words2 words;
-  asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(words.x), "=r"(words.y) : "l"(address));
-  return words;
-}
-template <>
-DEVICE uint32_t load_once<uint32_t>(const void* address) {
-  uint32_t word;
-  asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(word) : "l"(address));
-  return word;
 }
 
 #else
@@ -253,10 +251,10 @@ DEVICE uint32_t load_once<uint32_t>(const void* address) {
 #define UNROLL _Pragma("unroll")
 #define LANES __builtin_amdgcn_wavefrontsize()
 #define KERNEL(name, Args, threads)                                                                          \
-  extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads))) name(const Args a)
+  extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads))) talaria_##name(const Args a)
 #define SHARED(Type, name) __shared__ Type name
-#define DYNAMIC_SHARED(Type, name)                  \
-  extern __shared__ unsigned char talaria_shared[]; \
+#define DYNAMIC_SHARED(Type, name)                                              \
+  extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \
   Type& name = *reinterpret_cast<Type*>(talaria_shared)
 
 DEVICE uint32_t thread_index() { return __builtin_amdgcn_workitem_id_x(); }

@@ -53,7 +53,8 @@ struct BatchArg {
   const int32_t* adjust_add;      // float32 by their bits
   const int32_t* block;  // [tables][blocks]
   const uint32_t* mask;
-  int32_t blocks, targets, mask_words, pad;
+  int32_t blocks, targets, mask_words;
+  int32_t first_wanted;  // what concerns wanted rows begins at this one
 };
 
 // Which rows a launch works on: those of the batch, or the wanted ones (row i is wanted_row[i]).
@@ -130,15 +131,31 @@ struct AttentionInputArgs {
   int32_t rope_dims, pad;
 };
 
+// A split is so many positions at most.
+enum { ATTENTION_MOST_POSITIONS = 256 };
+
+// RoPE of q and k, and k and v into the cache.
+struct RopeAppendArgs {
+  float* q;                     // [R][q_width], turned in place
+  const float *k, *v;           // [R][kv.width]
+  KvArg kv;
+  BatchArg batch;
+  const double* frequency;      // [rope_dims / 2]
+  int64_t q_width;
+  int32_t rope_dims, pad;
+};
+
 struct AttentionArgs {
   const float* q;   // [R][N * D]
-  float* partial;   // [R][splits][N][2 + D]: maximum, sum, weighted values
-  float* attended;  // [R][N * D]
+  float* partial;   // [launched rows][splits][N][2 + D]: maximum, sum, weighted values
+  float* attended;  // [R][N * D], or null
   RowsArg out;
   KvArg kv;
   BatchArg batch;
   int32_t heads, splits;
-  int32_t split_positions;  // a split has so many positions, a multiple of what a block takes at a time
+  int32_t split_positions;  // of a split
+  int32_t block_heads;      // query heads that a block takes at once: 1, 2 or 4
+  int32_t first_row;        // of the batch, that the launch begins with
   float scale;
 };
 
@@ -200,6 +217,15 @@ struct SortPairsArgs {
   BatchArg batch;
   int32_t held;        // L
   int32_t tile_pairs;  // of a tile, at most
+};
+
+// Zeros for the pairs whose expert is not held here.
+struct ZeroAbsentArgs {
+  float* slots;  // [R][K][H]
+  TilesArg tiles;
+  BatchArg batch;
+  int64_t columns;
+  int32_t held, pad;
 };
 
 struct TopLogitsArgs {

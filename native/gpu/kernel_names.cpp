@@ -7,8 +7,8 @@ const char* kernel_name(Kernel kernel) {
 #define TALARIA_GPU_KERNEL(name, needs) #name,
 #include "../../kernels/gpu/kernels.def"
 #undef TALARIA_GPU_KERNEL
-      "none"};
-  return names[static_cast<int32_t>(kernel)];
+      "no kernel"};
+  return names[static_cast<size_t>(kernel)];
 }
 
 }  // namespace talaria::gpu
