@@ -85,7 +85,7 @@ DEVICE void attention_input(const AttentionInputArgs& a, InputShared<M>& shared)
   barrier();
   int i = static_cast<int>(warp_index()) % M;
   bool live = static_cast<int>(warp_index()) < tile.count;
-  int64_t row = tile.source[i], column = begin + lane_index();
+  int64_t row = pick(tile.source, i), column = begin + lane_index();
   int32_t position = a.batch.position[row];
   float value = column < weight.rows ? shared.result[i][lane_index()] : 0.0f;
   if (which != 2) value = turn(a, value, column, position);

@@ -19,6 +19,8 @@ struct alignas(16) Floats4 {
   float x, y, z, w;
 };
 
+// A kernel that a step launches begins with dependency_wait(), before it reads or writes what other kernels do: it may have
+// been started while the one before it ends (programmatic dependent launch). launch_dependents() lets the next one start so.
 #if defined(TALARIA_SIMT)
 // ---- the emulator ----------------------------------------------------------------------------------------------------
 #include <cmath>

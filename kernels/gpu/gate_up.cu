@@ -36,7 +36,7 @@ DEVICE void gate_up(const GateUpArgs& a, GateUpShared<M>& shared) {
   }
   barrier();
   int i = static_cast<int>(warp_index()) % M;
-  store_block(a.out, tile.target[i], begin, shared.gated[i][lane_index()],
+  store_block(a.out, pick(tile.target, i), begin, shared.gated[i][lane_index()],
               static_cast<int>(warp_index()) < tile.count);
 }
 

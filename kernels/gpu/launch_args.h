@@ -53,7 +53,8 @@ struct BatchArg {
   const int32_t* adjust_add;      // float32 by their bits
   const int32_t* block;  // [tables][blocks]
   const uint32_t* mask;
-  int32_t blocks, targets, mask_words, pad;
+  int32_t blocks, targets, mask_words;
+  int32_t first_wanted;  // what concerns wanted rows begins at this one
 };
 
 // Which rows a launch works on: those of the batch, or the wanted ones (row i is wanted_row[i]).
@@ -217,6 +218,15 @@ struct SortPairsArgs {
   BatchArg batch;
   int32_t held;        // L
   int32_t tile_pairs;  // of a tile, at most
+};
+
+// Zeros for the pairs whose expert is not held here.
+struct ZeroAbsentArgs {
+  float* slots;  // [R][K][H]
+  TilesArg tiles;
+  BatchArg batch;
+  int64_t columns;
+  int32_t held, pad;
 };
 
 struct TopLogitsArgs {

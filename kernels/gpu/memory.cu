@@ -63,6 +63,8 @@ KERNEL(repack, RepackArgs, 256) {
 }
 
 KERNEL(fill, FillArgs, 256) {
+  dependency_wait();
+  launch_dependents();
   int64_t step = static_cast<int64_t>(block_threads()) * grid_x();
   for (int64_t i = static_cast<int64_t>(block_x()) * block_threads() + thread_index(); i < a.bytes; i += step) {
     a.target[i] = static_cast<uint8_t>(a.value);

@@ -2,6 +2,8 @@
 #include "values.h"
 
 KERNEL(embed, EmbedArgs, 256) {
+  dependency_wait();
+  launch_dependents();
   if (!row_in_batch(a.batch, block_x())) return;
   Matrix table = matrix_of(a.table, 0);
   int64_t token = a.batch.token[block_x()];
@@ -41,7 +43,7 @@ KERNEL(norm, NormArgs, 512) {
   float squares = 0;
   for (int64_t i = thread_index(); i < a.columns; i += block_threads()) {
     float value = x[i];
-    if (a.slots != nullptr) {
+    if (a.slots != nullptr) {  // of the batch's rows alone
       value = add_row_slots(value, a.slots, a.slot_rows, a.sources, a.used, a.columns, source, i);
       x[i] = value;
     }

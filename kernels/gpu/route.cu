@@ -6,7 +6,7 @@
 namespace {
 
 constexpr int route_warps = 16;
-constexpr int most_experts = 256;  // native/gpu checks it
+constexpr int most_experts = 512;  // as native/src/checks.cpp demands
 
 struct RouteShared {
   float warps[32];
@@ -140,4 +140,14 @@ KERNEL(sort_pairs, SortPairsArgs, 256) {
     sorted += total, tiles += own;
   }
   if (thread_index() == 0) *a.tile_count = static_cast<int32_t>(tiles);
+}
+
+// A block of threads per pair.
+KERNEL(zero_absent, ZeroAbsentArgs, 256) {
+  dependency_wait();
+  launch_dependents();
+  int32_t pair = static_cast<int32_t>(block_x()), used = a.tiles.used;
+  if (pair >= a.batch.header[0] * used) return;
+  if (local_expert(a.tiles, a.tiles.routing[pair / used * 2 * used + pair % used], a.held) >= 0) return;
+  for (int64_t i = thread_index(); i < a.columns; i += block_threads()) a.slots[pair * a.columns + i] = 0.0f;
 }

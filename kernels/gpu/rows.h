@@ -6,7 +6,9 @@
 
 DEVICE bool row_in_batch(const BatchArg& batch, uint32_t row) { return static_cast<int32_t>(row) < batch.header[0]; }
 
-DEVICE int32_t row_count(const BatchArg& batch, int32_t choice) { return batch.header[choice == WANTED_ROWS ? 1 : 0]; }
+DEVICE int32_t row_count(const BatchArg& batch, int32_t choice) {
+  return choice == WANTED_ROWS ? batch.header[1] - batch.first_wanted : batch.header[0];
+}
 
 // A warp stores 32 values of a row from column `begin`, a multiple of 32: each lane its own, 0 behind the row's end. All
 // warps come here; one that is not `live` stores nothing.

@@ -22,6 +22,17 @@ struct RowTile {
   int64_t target[M];   // rows of the result
 };
 
+// The i-th of a few numbers, kept in registers.
+template <int M>
+DEVICE int64_t pick(const int64_t (&numbers)[M], int i) {
+  int64_t result = numbers[0];
+  UNROLL
+  for (int j = 1; j < M; j++) {
+    if (i == j) result = numbers[j];
+  }
+  return result;
+}
+
 // Tile `index` of the batch's rows, or of the wanted ones.
 template <int M>
 DEVICE RowTile<M> dense_tile(const BatchArg& batch, int32_t choice, uint32_t index) {

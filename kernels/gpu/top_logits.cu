@@ -129,7 +129,7 @@ KERNEL(top_logits, TopLogitsArgs, 1024) {
   dependency_wait();
   launch_dependents();
   int64_t wanted = block_x();
-  if (static_cast<int32_t>(wanted) >= a.batch.header[1]) return;
+  if (static_cast<int32_t>(wanted) >= row_count(a.batch, WANTED_ROWS)) return;
   const float* logits = a.logits + wanted * a.vocabulary;
   uint64_t* keys = a.keys + wanted * a.vocabulary;
   uint32_t k = static_cast<uint32_t>(a.k), size = 2;
