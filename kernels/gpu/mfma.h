@@ -74,8 +74,8 @@ DEVICE Vector<Sum, count> load(const Sum (&c)[count]) {
   for (int i = 0; i < count; i++) vector[i] = c[i];
   return vector;
 }
-template <typename Sum, int count>
-DEVICE void store(Sum (&c)[count], Vector<Sum, count> vector) {
+template <typename Sum, int count, typename Vector>
+DEVICE void store(Sum (&c)[count], Vector vector) {
   UNROLL
   for (int i = 0; i < count; i++) c[i] = vector[i];
 }

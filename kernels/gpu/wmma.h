@@ -61,8 +61,8 @@ template <typename Sum>
 DEVICE Vector<Sum, 8> load(const Sum (&c)[8]) {
   return {c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]};
 }
-template <typename Sum>
-DEVICE void store(Sum (&c)[8], Vector<Sum, 8> vector) {
+template <typename Sum, typename Vector>
+DEVICE void store(Sum (&c)[8], Vector vector) {
   UNROLL
   for (int i = 0; i < 8; i++) c[i] = vector[i];
 }
