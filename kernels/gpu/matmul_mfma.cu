@@ -4,7 +4,9 @@
 // float instructions of 4 cycles, which are issued beside them: both are about as busy. Block memory allows three blocks a
 // compute unit. Against dot products of four codes (64 lanes x 4 in 4 cycles) the unit does four times the work.
 #include "matmul.h"
-#include "matrix_unit.h"
+#include "mfma.h"
+
+#if defined(TALARIA_HAS_MFMA)
 
 namespace {
 
@@ -34,7 +36,7 @@ struct MfmaInt8 : Mfma {
   template <int HALVES>
   static DEVICE_MEMBER void multiply(const A (&a)[HALVES], const B (&b)[HALVES], int32_t (&dot)[4]) {
     UNROLL
-    for (int h = 0; h < HALVES; h++) mfma_int8(dot, a[h], b[h]);
+    for (int h = 0; h < HALVES; h++) mfma_16x16x16_s8(dot, a[h], b[h]);
   }
 };
 
@@ -43,7 +45,15 @@ struct MfmaHalf : Mfma {
   using A = uint32_t[2];
   using B = uint32_t[2];
   static constexpr int k = 16;
-  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mfma_half(sum, a, b); }
+  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mfma_16x16x16_f16(sum, a, b); }
+};
+
+struct MfmaBfloat : Mfma {
+  using Element = BfloatElement;
+  using A = uint32_t[2];
+  using B = uint32_t[2];
+  static constexpr int k = 16;
+  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mfma_16x16x16_bf16(sum, a, b); }
 };
 
 }  // namespace
@@ -59,3 +69,5 @@ MATMUL(q4_k, Q4_K, half, MfmaHalf, mfma)
 MATMUL(q5_k, Q5_K, half, MfmaHalf, mfma)
 MATMUL(q6_k, Q6_K, half, MfmaHalf, mfma)
 MATMUL(f16, F16, half, MfmaHalf, mfma)
+MATMUL(bf16, BF16, half, MfmaBfloat, mfma)
+#endif

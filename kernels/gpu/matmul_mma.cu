@@ -7,7 +7,9 @@
 // activations as float32 bound it. Weights are read from memory once for 64 rows: with 4.5 bits each, 228 operations a
 // byte, so that memory bounds only what has few rows.
 #include "matmul.h"
-#include "matrix_unit.h"
+#include "mma.h"
+
+#if defined(TALARIA_HAS_MMA)
 
 namespace {
 
@@ -38,10 +40,10 @@ struct MmaInt8 : Mma {
   using Element = CodeElement;
   using A = uint32_t[2];
   using B = uint32_t[1];
-  static DEVICE_MEMBER void multiply(const A (&a)[1], const B (&b)[1], int32_t (&dot)[4]) { mma_int8(dot, a[0], b[0]); }
+  static DEVICE_MEMBER void multiply(const A (&a)[1], const B (&b)[1], int32_t (&dot)[4]) { mma_m16n8k16_s8(dot, a[0], b[0]); }
   static DEVICE_MEMBER void multiply(const A (&a)[2], const B (&b)[2], int32_t (&dot)[4]) {
     uint32_t whole_a[4] = {a[0][0], a[0][1], a[1][0], a[1][1]}, whole_b[2] = {b[0][0], b[1][0]};
-    mma_int8(dot, whole_a, whole_b);
+    mma_m16n8k32_s8(dot, whole_a, whole_b);
   }
 };
 
@@ -50,7 +52,7 @@ struct MmaHalf : Mma {
   using A = uint32_t[4];
   using B = uint32_t[2];
   static constexpr int k = 16;
-  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mma_half(sum, a, b); }
+  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mma_m16n8k16_f16(sum, a, b); }
 };
 
 struct MmaBfloat : Mma {
@@ -58,7 +60,7 @@ struct MmaBfloat : Mma {
   using A = uint32_t[4];
   using B = uint32_t[2];
   static constexpr int k = 16;
-  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mma_bfloat(sum, a, b); }
+  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mma_m16n8k16_bf16(sum, a, b); }
 };
 
 }  // namespace
@@ -75,3 +77,4 @@ MATMUL(q5_k, Q5_K, half, MmaHalf, mma)
 MATMUL(q6_k, Q6_K, half, MmaHalf, mma)
 MATMUL(f16, F16, half, MmaHalf, mma)
 MATMUL(bf16, BF16, half, MmaBfloat, mma)
+#endif

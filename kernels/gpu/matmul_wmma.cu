@@ -4,7 +4,9 @@
 // float instructions. These bound nothing as long as pairs of them are issued together; block memory is read at a third of its
 // speed, as each lane holds whole rows of 16 values.
 #include "matmul.h"
-#include "matrix_unit.h"
+#include "wmma.h"
+
+#if defined(TALARIA_HAS_WMMA)
 
 namespace {
 
@@ -36,7 +38,7 @@ struct WmmaInt8 : Wmma {
   template <int HALVES>
   static DEVICE_MEMBER void multiply(const A (&a)[HALVES], const B (&b)[HALVES], int32_t (&dot)[8]) {
     UNROLL
-    for (int h = 0; h < HALVES; h++) wmma_int8(dot, a[h], b[h]);
+    for (int h = 0; h < HALVES; h++) wmma_16x16x16_s8(dot, a[h], b[h]);
   }
 };
 
@@ -45,7 +47,7 @@ struct WmmaHalf : Wmma {
   using A = uint32_t[8];
   using B = uint32_t[8];
   static constexpr int k = 16;
-  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[8]) { wmma_half(sum, a, b); }
+  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[8]) { wmma_16x16x16_f16(sum, a, b); }
 };
 
 struct WmmaBfloat : Wmma {
@@ -53,7 +55,7 @@ struct WmmaBfloat : Wmma {
   using A = uint32_t[8];
   using B = uint32_t[8];
   static constexpr int k = 16;
-  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[8]) { wmma_bfloat(sum, a, b); }
+  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[8]) { wmma_16x16x16_bf16(sum, a, b); }
 };
 
 }  // namespace
@@ -70,3 +72,4 @@ MATMUL(q5_k, Q5_K, half, WmmaHalf, wmma)
 MATMUL(q6_k, Q6_K, half, WmmaHalf, wmma)
 MATMUL(f16, F16, half, WmmaHalf, wmma)
 MATMUL(bf16, BF16, half, WmmaBfloat, wmma)
+#endif
