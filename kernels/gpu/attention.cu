@@ -30,7 +30,7 @@ struct SplitPlace {
   int32_t dims;         // how many of its eight there are
 };
 
-DEVICE SplitPlace split_place(const KvArg& kv, uint32_t kv_head, int32_t count) {
+DEVICE SplitPlace split_place(const KvArg& kv, int32_t kv_head, int32_t count) {
   SplitPlace place;
   place.head_column = static_cast<int64_t>(kv_head) * kv.head_dim;
   place.count = count;
@@ -106,10 +106,11 @@ DEVICE void split_scores(const AttentionArgs& a, SplitMemory& memory, const Spli
   }
 }
 
-// Scores become weights e^(score - maximum); a warp does a head. Maximum and sum go to the head's part.
-DEVICE void split_weights(SplitMemory& memory, const SplitPlace& place, uint32_t head, float* part) {
-  uint32_t count = static_cast<uint32_t>(place.count);
-  float maximum = memory.score[0][head];
+// Scores become weights e^(score - maximum). A warp does a head; those without one only keep it company. Maximum and sum go
+// to the head's part.
+DEVICE void split_weights(SplitMemory& memory, uint32_t count, uint32_t head, bool live, float* part) {
+  if (!live) count = 0;
+  float maximum = bits_float(0xff800000);  // -infinity
   for (uint32_t p = lane_index(); p < count; p += 32) maximum = larger(maximum, memory.score[p][head]);
   maximum = warp_max(maximum);
   float sum = 0;
@@ -119,7 +120,7 @@ DEVICE void split_weights(SplitMemory& memory, const SplitPlace& place, uint32_t
     sum += weight;
   }
   sum = warp_sum(sum);
-  if (part != nullptr && lane_index() == 0) part[0] = maximum, part[1] = sum;
+  if (live && lane_index() == 0) part[0] = maximum, part[1] = sum;
 }
 
 // memory.sum = the sum of the weighted values: each lane adds its positions, then lanes are added, then warps.
@@ -172,36 +173,31 @@ DEVICE void split_values(const AttentionArgs& a, SplitMemory& memory, const Spli
 
 template <typename Kv, int HEADS>
 DEVICE void attend_split(const AttentionArgs& a, SplitMemory& memory, int64_t row, int32_t begin, int32_t count) {
-  uint32_t group = static_cast<uint32_t>(a.heads / (a.kv.width / a.kv.head_dim));
-  uint32_t blocks = (group + HEADS - 1) / HEADS;  // of a group's heads
-  uint32_t kv_head = block_y() / blocks, in_group = block_y() % blocks * HEADS;
+  int32_t group = a.heads / (a.kv.width / a.kv.head_dim), dim = a.kv.head_dim;
+  int32_t blocks = (group + HEADS - 1) / HEADS;  // of a group's heads
+  int32_t kv_head = static_cast<int32_t>(block_y()) / blocks, in_group = static_cast<int32_t>(block_y()) % blocks * HEADS;
+  int32_t first_head = kv_head * group + in_group, heads = group - in_group < HEADS ? group - in_group : HEADS;
   SplitPlace place = split_place(a.kv, kv_head, count);
-  const float* q[HEADS];
-  float* part = a.partial + (static_cast<int64_t>(block_z()) * a.splits + block_x()) * a.heads * (2 + a.kv.head_dim);
-  float* parts[HEADS];  // null: there is no such head
+  float* part = a.partial +
+                ((static_cast<int64_t>(block_z()) * a.splits + block_x()) * a.heads + first_head) * (2 + dim);
+  const float* q[HEADS];  // past the last head, its again
   UNROLL
-  for (int h = 0; h < HEADS; h++) {
-    uint32_t head = kv_head * group + (in_group + h < group ? in_group + h : group - 1);
-    q[h] = a.q + (row * a.heads + head) * a.kv.head_dim;
-    parts[h] = in_group + h < group ? part + static_cast<int64_t>(head) * (2 + a.kv.head_dim) : nullptr;
-  }
+  for (int h = 0; h < HEADS; h++) q[h] = a.q + (row * a.heads + first_head + (h < heads ? h : heads - 1)) * dim;
   for (int32_t p = static_cast<int32_t>(thread_index()); p < count; p += split_warps * 32) {
     memory.row[p] = kv_row(a.kv, a.batch, row, begin + p);
   }
   barrier();
   split_scores<Kv, HEADS>(a, memory, place, q);
   barrier();
-  UNROLL
-  for (int h = 0; h < HEADS; h++) {
-    if (static_cast<int>(warp_index()) == h) split_weights(memory, place, static_cast<uint32_t>(h), parts[h]);
-  }
+  int32_t mine = static_cast<int32_t>(warp_index());
+  bool live = mine < heads;
+  if (!live) mine = 0;
+  split_weights(memory, static_cast<uint32_t>(count), static_cast<uint32_t>(mine), live, part + mine * (2 + dim));
   barrier();
   split_values<Kv, HEADS>(a, memory, place);
-  UNROLL
-  for (int h = 0; h < HEADS; h++) {
-    if (parts[h] == nullptr) continue;
-    for (int32_t i = static_cast<int32_t>(thread_index()); i < a.kv.head_dim; i += split_warps * 32) {
-      parts[h][2 + i] = memory.sum[h * most_dim + i];
+  for (int32_t h = 0; h < heads; h++) {
+    for (int32_t i = static_cast<int32_t>(thread_index()); i < dim; i += split_warps * 32) {
+      part[h * (2 + dim) + 2 + i] = memory.sum[h * most_dim + i];
     }
   }
 }
@@ -217,6 +213,13 @@ DEVICE void attend_heads(const AttentionArgs& a, SplitMemory& memory, int64_t ro
   }
 }
 
+// Single row `index` of a launch, or -1: there is none.
+DEVICE int64_t single_row(const AttentionArgs& a, uint32_t index) {
+  int64_t i = a.first_row + static_cast<int64_t>(index);
+  if (a.runs.words == nullptr) return i < a.batch.header[0] ? i : -1;
+  return i < a.runs.words[1] ? a.runs.words[2 + i] : -1;
+}
+
 }  // namespace
 
 // Grid: splits, KV heads times blocks of a group's heads, rows.
@@ -224,8 +227,8 @@ KERNEL(attention_split, AttentionArgs, 128) {
   SHARED(SplitMemory, memory);
   dependency_wait();
   launch_dependents();
-  int64_t row = a.first_row + static_cast<int64_t>(block_z());
-  if (row >= a.batch.header[0]) return;
+  int64_t row = single_row(a, block_z());
+  if (row < 0) return;
   int32_t begin = static_cast<int32_t>(block_x()) * a.split_positions, left = a.batch.position[row] + 1 - begin;
   if (left <= 0) return;
   int32_t count = left < a.split_positions ? left : a.split_positions;
@@ -245,8 +248,8 @@ KERNEL(attention_combine, AttentionArgs, 128) {
   SHARED(CombineMemory, memory);
   dependency_wait();
   launch_dependents();
-  int64_t row = a.first_row + static_cast<int64_t>(block_y());
-  if (row >= a.batch.header[0]) return;
+  int64_t row = single_row(a, block_y());
+  if (row < 0) return;
   int64_t columns = static_cast<int64_t>(a.heads) * a.kv.head_dim, begin = static_cast<int64_t>(block_x()) * 32;
   int64_t column = begin + lane_index() < columns ? begin + lane_index() : columns - 1;
   uint32_t lane = lane_index(), warp = warp_index();
@@ -270,11 +273,10 @@ KERNEL(attention_combine, AttentionArgs, 128) {
   }
   memory.sum[warp][lane] = sum, memory.value[warp][lane] = value;
   barrier();
-  if (warp != 0) return;
   sum = 0, value = 0;
   for (uint32_t w = 0; w < split_warps; w++) sum += memory.sum[w][lane], value += memory.value[w][lane];
   value /= sum;
-  bool there = begin + lane < columns;
-  if (there && a.attended != nullptr) a.attended[row * columns + column] = value;
-  store_block(a.out, row, begin, there ? value : 0.0f);
+  bool there = begin + lane < columns, live = warp == 0;
+  if (there && live && a.attended != nullptr) a.attended[row * columns + column] = value;
+  store_block(a.out, row, begin, there ? value : 0.0f, live);
 }

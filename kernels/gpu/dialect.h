@@ -48,15 +48,16 @@ DEVICE uint32_t block_x() { return ::talaria::simt::block(0); }
 DEVICE uint32_t block_y() { return ::talaria::simt::block(1); }
 DEVICE uint32_t block_z() { return ::talaria::simt::block(2); }
 DEVICE uint32_t grid_x() { return ::talaria::simt::grid(0); }
-DEVICE void barrier() { ::talaria::simt::barrier(); }
-DEVICE void warp_barrier() { ::talaria::simt::warp_barrier(); }
+// Each says where it is called, so that threads which wait at different places are told apart.
+DEVICE void barrier(TALARIA_SIMT_PLACE) { ::talaria::simt::barrier(file, line); }
+DEVICE void warp_barrier(TALARIA_SIMT_PLACE) { ::talaria::simt::warp_barrier(file, line); }
 template <typename T>
-DEVICE T shuffle_xor(T value, uint32_t mask) {
-  return ::talaria::simt::shuffle(value, (thread_index() & 31) ^ mask);
+DEVICE T shuffle_xor(T value, uint32_t mask, TALARIA_SIMT_PLACE) {
+  return ::talaria::simt::shuffle(value, (thread_index() & 31) ^ mask, file, line);
 }
 template <typename T>
-DEVICE T shuffle(T value, uint32_t lane) {
-  return ::talaria::simt::shuffle(value, lane);
+DEVICE T shuffle(T value, uint32_t lane, TALARIA_SIMT_PLACE) {
+  return ::talaria::simt::shuffle(value, lane, file, line);
 }
 DEVICE void dependency_wait() {}
 DEVICE void launch_dependents() {}
@@ -68,24 +69,12 @@ DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
 }
 
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
-  for (int i = 0; i < 4; i++) sum += static_cast<int8_t>(a >> 8 * i) * static_cast<int8_t>(b >> 8 * i);
-  return sum;
+  uint32_t total = static_cast<uint32_t>(sum);  // modulo 2^32, as on hardware
+  for (int i = 0; i < 4; i++) {
+    total += static_cast<uint32_t>(static_cast<int8_t>(a >> 8 * i) * static_cast<int8_t>(b >> 8 * i));
+  }
+  return static_cast<int32_t>(total);
 }
-DEVICE float half_to_float(uint16_t h) {
-  _Float16 value;
-  std::memcpy(&value, &h, 2);
-  return static_cast<float>(value);
-}
-DEVICE uint16_t float_to_half(float f) {
-  _Float16 value = static_cast<_Float16>(f);
-  uint16_t bits;
-  std::memcpy(&bits, &value, 2);
-  return bits;
-}
-DEVICE float fma(float a, float b, float c) { return std::fma(a, b, c); }
-DEVICE float square_root(float a) { return std::sqrt(a); }
-DEVICE float round_even(float a) { return std::nearbyint(a); }
-DEVICE float absolute(float a) { return std::fabs(a); }
 DEVICE uint32_t float_bits(float f) {
   uint32_t bits;
   std::memcpy(&bits, &f, 4);
@@ -96,6 +85,27 @@ DEVICE float bits_float(uint32_t bits) {
   std::memcpy(&f, &bits, 4);
   return f;
 }
+// By integers: what compilers call for _Float16 is several times slower, and not everywhere.
+DEVICE float half_to_float(uint16_t h) {
+  float f = bits_float((h & 0x7fffu) << 13) * 0x1p112f;  // exact, of what is subnormal in half too
+  uint32_t special = (h & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0;
+  return bits_float(float_bits(f) | special | (h & 0x8000u) << 16);
+}
+DEVICE uint16_t float_to_half(float f) {
+  uint32_t sign = float_bits(f) >> 16 & 0x8000u, bits = float_bits(f) & 0x7fffffffu;
+  if (bits > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7fffu);
+  if (bits >= 0x47800000u) return static_cast<uint16_t>(sign | 0x7c00u);  // from 65536 on
+  if (bits < 0x38800000u) {                                               // below 2^-14: a multiple of 2^-24
+    float aligned = bits_float(bits) + 0.5f;                              // whose last bit is worth that much
+    return static_cast<uint16_t>(sign | (float_bits(aligned) - 0x3f000000u));
+  }
+  bits += 0xfffu + (bits >> 13 & 1);  // to nearest, to even
+  return static_cast<uint16_t>(sign | ((bits - 0x38000000u) >> 13));
+}
+DEVICE float fma(float a, float b, float c) { return std::fma(a, b, c); }
+DEVICE float square_root(float a) { return std::sqrt(a); }
+DEVICE float round_even(float a) { return std::nearbyint(a); }
+DEVICE float absolute(float a) { return std::fabs(a); }
 // Weights are read once: they need not push others out of the caches.
 template <typename Words>
 DEVICE Words load_once(const void* address) {

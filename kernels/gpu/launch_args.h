@@ -133,6 +133,28 @@ struct AttentionInputArgs {
 
 // A split is so many positions at most.
 enum { ATTENTION_MOST_POSITIONS = 256 };
+// Queries of a tile: rows times the heads that a block takes. Heads are at most so large.
+enum { ATTENTION_TILE_QUERIES = 32, ATTENTION_MMA_QUERIES = 128, ATTENTION_TILE_MOST_DIM = 128 };
+
+// The batch's rows for attention, when there are many: tiles, which are runs of consecutive rows at consecutive positions
+// of one sequence, and single rows. attention_runs writes it: numbers of tiles and of single rows, the single rows
+// [most_single], and the tiles' pairs (first row, rows).
+struct AttentionRuns {
+  int32_t* words;       // [2 + most_single + 2 * R]; null: every row is a single one
+  int32_t tile_rows;    // of a tile, at most
+  int32_t most_single;  // an even number; rows past it are tiles of one row
+};
+
+// RoPE of q and k, and k and v into the cache.
+struct RopeAppendArgs {
+  float* q;                     // [R][q_width], turned in place
+  const float *k, *v;           // [R][kv.width]
+  KvArg kv;
+  BatchArg batch;
+  const double* frequency;      // [rope_dims / 2]
+  int64_t q_width;
+  int32_t rope_dims, pad;
+};
 
 struct AttentionArgs {
   const float* q;   // [R][N * D]
@@ -141,10 +163,11 @@ struct AttentionArgs {
   RowsArg out;
   KvArg kv;
   BatchArg batch;
+  AttentionRuns runs;
   int32_t heads, splits;
   int32_t split_positions;  // of a split
   int32_t block_heads;      // query heads that a block takes at once: 1, 2 or 4
-  int32_t first_row;        // of the batch, that the launch begins with
+  int32_t first_row;        // of the batch, or of the single rows, that the launch begins with
   float scale;
 };
 

@@ -6,6 +6,7 @@
 #include "../../kernels/gpu/weights.h"
 #include "../include/batch_layout.hpp"
 #include "attention.hpp"
+#include "matmul.hpp"
 
 namespace talaria::gpu {
 
@@ -243,13 +244,44 @@ RowsArg Composer::prepared_for(talaria_tensor field, bool values, bool codes) {
   return args.out;
 }
 
+// Whether a product of so many rows goes by tiles, which sum in another order than vector kernels do.
+bool Composer::tiled(int64_t rows) const { return !mode_.invariant && matmul_pays(rows); }
+
 // A product of the batch's rows, the wanted ones, or pairs: few rows by vector kernels, many by tiles.
-void Composer::product(ProductArgs args, uint32_t most_rows, uint32_t most_tiles) {
+void Composer::product(const ProductArgs& args, int64_t most_rows, const PairTiles& pairs) {
   bool int8 = args.in.codes != nullptr && takes_codes(args.weight.type);
   bool grouped = args.grouped != NONE;
-  bool single = grouped ? args.tiles.tiles == nullptr : most_rows == 1;
-  uint32_t groups = grouped ? most_tiles : unsigned_of(parts(most_rows, single ? 1 : vector_rows));
+  if (grouped ? pairs.wide : tiled(most_rows)) {
+    Matmul matmul = choose_matmul(runtime_.properties(), MatmulOp::PRODUCT, args.weight.type, int8);
+    uint32_t groups = grouped ? pairs.most : unsigned_of(parts(most_rows, matmul_tokens));
+    push(Launch::of(matmul.kernel, groups, matmul.blocks(args.weight.rows), 1, matmul.threads, args));
+    return;
+  }
+  bool single = grouped ? pairs.list.tiles == nullptr : most_rows == 1;
+  uint32_t groups = grouped ? pairs.most : unsigned_of(parts(most_rows, single ? 1 : vector_rows));
   push(Launch::of(product_kernel(args.weight.type, int8, single), unsigned_of(parts(args.weight.rows, 8)), groups, 1, 128, args));
+}
+
+// q, k and v of many rows: products of their own, and then RoPE and the cache.
+void Composer::attention_input_tiled(const talaria_attention_input_args& a, const AttentionInputArgs& args) {
+  RopeAppendArgs rope{};
+  rope.q = args.q;
+  rope.kv = args.kv, rope.batch = batch_, rope.frequency = args.frequency, rope.rope_dims = a.rope_dims;
+  rope.q_width = args.wq.rows;
+  float* k = region<float>(Region::K, shape_.rows * args.wk.rows);
+  float* v = region<float>(Region::V, shape_.rows * args.wv.rows);
+  rope.k = k, rope.v = v;
+  auto multiply = [&](const WeightArg& weight, float* target) {
+    ProductArgs product_args{};
+    product_args.in = args.in, product_args.weight = weight, product_args.target = target;
+    product_args.batch = batch_, product_args.target_stride = weight.rows;
+    product(product_args, shape_.rows);
+  };
+  multiply(args.wq, args.q);
+  multiply(args.wk, k);
+  multiply(args.wv, v);
+  int64_t blocks = parts(args.wq.rows, 32) + 2 * parts(args.wk.rows, 32);
+  push(Launch::of(Kernel::rope_append, unsigned_of(parts(blocks, 8)), unsigned_of(shape_.rows), 1, 256, rope));
 }
 
 void Composer::attention_input(const talaria_attention_input_args& a) {
@@ -264,6 +296,7 @@ void Composer::attention_input(const talaria_attention_input_args& a) {
   args.batch = batch_;
   args.frequency = scratch_.frequency(a.rope_dims, a.rope_base);
   args.rope_dims = a.rope_dims;
+  if (tiled(shape_.rows)) return attention_input_tiled(a, args);
   bool single = shape_.rows == 1;
   Kernel kernel = mode_.int8 ? single ? Kernel::attention_input_int8_m1 : Kernel::attention_input_int8_m4
                              : single ? Kernel::attention_input_half_m1 : Kernel::attention_input_half_m4;
@@ -305,7 +338,7 @@ void Composer::attention_output(const talaria_attention_output_args& a) {
   args.batch = batch_;
   args.target_stride = view(a.x).shape[3];
   args.add = 1;
-  product(args, unsigned_of(shape_.rows), 0);
+  product(args, shape_.rows);
 }
 
 void Composer::route(const talaria_route_args& a, const Node* next) {
@@ -326,19 +359,23 @@ void Composer::route(const talaria_route_args& a, const Node* next) {
   push(Launch::of(Kernel::route, unsigned_of(shape_.rows), 1, 1, 512, args));
 }
 
-// The pairs sorted by expert, in tiles of up to so many; `tiles` becomes how many there may be.
-TilesArg Composer::sort(const talaria_experts_args& a, int32_t tile_pairs, uint32_t& tiles) {
+// The pairs of a batch, sorted by expert and cut into tiles where there is more than one row.
+Composer::PairTiles Composer::sort(const talaria_experts_args& a) {
   int64_t used = view(a.routing).shape[3] / 2, pairs = shape_.rows * used, held = view(a.gate).shape[1];
-  TilesArg list{};
+  PairTiles tiles{};
+  TilesArg& list = tiles.list;
   list.routing = address<int32_t>(a.routing);
   list.map = a.map != 0 ? address<int32_t>(a.map) : nullptr;
   list.experts = static_cast<int32_t>(a.map != 0 ? view(a.map).shape[3] : held);
   list.used = static_cast<int32_t>(used);
-  tiles = unsigned_of(pairs);
-  if (shape_.rows == 1) return list;  // a pair is a tile
-  tiles = unsigned_of(std::min(pairs, parts(pairs, tile_pairs) + held));
+  tiles.most = unsigned_of(pairs);
+  if (shape_.rows == 1) return tiles;  // a pair is a tile
+  // By the number of all experts, so that a row's bits do not depend on which of them are held here.
+  tiles.wide = tiled(parts(pairs, list.experts));
+  int32_t tile_pairs = tiles.wide ? matmul_tokens : vector_rows;
+  tiles.most = unsigned_of(std::min(pairs, parts(pairs, tile_pairs) + held));
   SortPairsArgs args{};
-  args.tile = region<ExpertTile>(Region::TILES, tiles);
+  args.tile = region<ExpertTile>(Region::TILES, tiles.most);
   args.tile_count = region<int32_t>(Region::TILE_COUNT, 1);
   args.pair = region<int32_t>(Region::PAIRS, pairs);
   list.tiles = args.tile, list.tile_count = args.tile_count, list.pair = args.pair;
@@ -346,55 +383,56 @@ TilesArg Composer::sort(const talaria_experts_args& a, int32_t tile_pairs, uint3
   args.batch = batch_;
   args.held = static_cast<int32_t>(held), args.tile_pairs = tile_pairs;
   push(Launch::of(Kernel::sort_pairs, 1, 1, 1, 256, args));
-  return list;
+  return tiles;
 }
 
-void Composer::gate_and_up(const talaria_experts_args& a, const TilesArg& tiles, uint32_t most_tiles, const RowsArg& gated) {
+void Composer::gate_and_up(const talaria_experts_args& a, const PairTiles& tiles, const RowsArg& gated) {
   WeightArg gate = weight_arg(a.gate), up = weight_arg(a.up);
   bool gate_codes = takes_codes(gate.type), up_codes = takes_codes(up.type);
   RowsArg h = prepared_for(a.h, !gate_codes || !up_codes, gate_codes || up_codes);
-  int64_t pairs = int64_t{shape_.rows} * tiles.used;
   if (gate.type == up.type) {
     GateUpArgs args{};
-    args.in = h, args.gate = gate, args.up = up, args.out = gated, args.batch = batch_, args.tiles = tiles;
-    Kernel kernel = gate_up_kernel(gate.type, gate_codes, tiles.tiles == nullptr);
-    push(Launch::of(kernel, unsigned_of(gated.stride / 32), most_tiles, 1, 256, args));
-    return;
+    args.in = h, args.gate = gate, args.up = up, args.out = gated, args.batch = batch_, args.tiles = tiles.list;
+    if (tiles.wide) {
+      Matmul matmul = choose_matmul(runtime_.properties(), MatmulOp::GATE_UP, gate.type, gate_codes);
+      return push(Launch::of(matmul.kernel, tiles.most, matmul.blocks(gated.stride), 1, matmul.threads, args));
+    }
+    Kernel kernel = gate_up_kernel(gate.type, gate_codes, tiles.list.tiles == nullptr);
+    return push(Launch::of(kernel, unsigned_of(gated.stride / 32), tiles.most, 1, 256, args));
   }
+  int64_t pairs = int64_t{shape_.rows} * tiles.list.used;
   SiluMultiplyArgs joined{};
-  joined.out = gated, joined.batch = batch_, joined.columns = gate.rows, joined.used = tiles.used;
+  joined.out = gated, joined.batch = batch_, joined.columns = gate.rows, joined.used = tiles.list.used;
   for (Region which : {Region::GATE, Region::UP}) {
     ProductArgs args{};
     args.in = h, args.weight = which == Region::GATE ? gate : up;
     args.target = region<float>(which, pairs * gate.rows);
-    args.batch = batch_, args.tiles = tiles, args.target_stride = gate.rows, args.grouped = PAIRS_OF_ROWS;
+    args.batch = batch_, args.tiles = tiles.list, args.target_stride = gate.rows, args.grouped = PAIRS_OF_ROWS;
     (which == Region::GATE ? joined.gate : joined.up) = args.target;
-    product(args, unsigned_of(shape_.rows), most_tiles);
+    product(args, shape_.rows, tiles);
   }
   push(Launch::of(Kernel::silu_multiply, unsigned_of(pairs), 1, 1, 256, joined));
 }
 
 void Composer::experts(const talaria_experts_args& a) {
-  uint32_t most_tiles;
-  TilesArg tiles = sort(a, vector_rows, most_tiles);
+  PairTiles tiles = sort(a);
   bool codes = takes_codes(view(a.down).type);
-  int64_t pairs = int64_t{shape_.rows} * tiles.used;
+  int64_t pairs = int64_t{shape_.rows} * tiles.list.used;
   RowsArg gated = rows(Region::GATED_VALUES, pairs, view(a.down).shape[3], !codes, codes);
-  gate_and_up(a, tiles, most_tiles, gated);
+  gate_and_up(a, tiles, gated);
 
   ProductArgs args{};
   args.in = gated, args.weight = weight_arg(a.down);
   args.target = address<float>(a.slots);  // the first source: [rows][K][H]
-  args.batch = batch_, args.tiles = tiles;
+  args.batch = batch_, args.tiles = tiles.list;
   args.target_stride = view(a.slots).shape[3];
   args.grouped = PAIRS, args.zero_absent = 1;
-  product(args, unsigned_of(shape_.rows), most_tiles);
-  if (tiles.tiles != nullptr) {  // pairs whose expert is elsewhere are in no tile
-    ZeroAbsentArgs zero{};
-    zero.slots = args.target, zero.tiles = tiles, zero.batch = batch_;
-    zero.columns = args.target_stride, zero.held = args.weight.matrices;
-    push(Launch::of(Kernel::zero_absent, unsigned_of(pairs), 1, 1, 256, zero));
-  }
+  product(args, shape_.rows, tiles);
+  if (tiles.list.tiles == nullptr) return;
+  ZeroAbsentArgs zero{};  // pairs whose expert is elsewhere are in no tile
+  zero.slots = args.target, zero.tiles = tiles.list, zero.batch = batch_;
+  zero.columns = args.target_stride, zero.held = args.weight.matrices;
+  push(Launch::of(Kernel::zero_absent, unsigned_of(pairs), 1, 1, 256, zero));
 }
 
 void Composer::top_logits(const talaria_top_logits_args& a) {
@@ -410,7 +448,7 @@ void Composer::top_logits(const talaria_top_logits_args& a) {
     args.target = a.logits != 0 ? address<float>(a.logits) + first * vocabulary
                                 : region<float>(Region::LOGITS, count * vocabulary);
     args.batch = batch, args.choice = WANTED_ROWS, args.target_stride = vocabulary;
-    product(args, unsigned_of(count), 0);
+    product(args, count);
 
     TopLogitsArgs top{};
     top.logits = args.target;

@@ -57,7 +57,7 @@ enum class Region {
   GATED_VALUES, GATED_CODES, GATED_SCALES,           // [R * K][F]
   GATE, UP,                                          // products of their own where types differ
   TILES, TILE_COUNT, PAIRS,
-  Q, K, V,
+  K, V,
   ATTENTION, LOGITS, KEYS,
   count
 };
@@ -108,9 +108,17 @@ class Composer {
   void top_logits(const talaria_top_logits_args& a);
   void zero(const talaria_zero_args& a);
 
-  TilesArg sort(const talaria_experts_args& a, int32_t tile_pairs, uint32_t& tiles);
-  void product(ProductArgs args, uint32_t rows, uint32_t most_tiles);
-  void gate_and_up(const talaria_experts_args& a, const TilesArg& tiles, uint32_t most_tiles, const RowsArg& gated);
+  struct PairTiles {
+    TilesArg list{};
+    uint32_t most = 0;  // tiles that there may be
+    bool wide = false;  // for matmul kernels
+  };
+  PairTiles sort(const talaria_experts_args& a);
+  bool tiled(int64_t rows) const;
+  void product(const ProductArgs& args, int64_t most_rows) { product(args, most_rows, PairTiles{}); }
+  void product(const ProductArgs& args, int64_t most_rows, const PairTiles& pairs);
+  void attention_input_tiled(const talaria_attention_input_args& a, const AttentionInputArgs& args);
+  void gate_and_up(const talaria_experts_args& a, const PairTiles& tiles, const RowsArg& gated);
 
   talaria_batch_shape shape_;
   Mode mode_;

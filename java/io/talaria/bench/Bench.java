@@ -5,8 +5,10 @@ import io.talaria.backend.BatchShape;
 import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
 import io.talaria.model.ModelConfig;
+import io.talaria.model.Verb;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.LongStream;
 
@@ -17,10 +19,14 @@ public final class Bench {
     /** Fewer would look uneven by chance. */
     private static final int LEAST_ROUTED = 64;
 
+    private static final Set<Verb> CACHE_FILLERS = Set.of(Verb.EMBED, Verb.ATTENTION_INPUT);
+
     private final Decoder decoder;
     private final SplittableRandom random = new SplittableRandom(42);
     private final long[][] uses;
+    private final boolean madeUp;
     private int routed;
+    private int filled;
 
     /**
      * One measurement: tokens per second of each repetition.
@@ -31,7 +37,11 @@ public final class Bench {
      */
     public record Result(String test, List<Double> rates, double bytesPerToken) {
         public double median() {
-            List<Double> sorted = rates.stream().sorted().toList();
+            return median(rates);
+        }
+
+        static double median(List<Double> values) {
+            List<Double> sorted = values.stream().sorted().toList();
             int middle = sorted.size() / 2;
             return sorted.size() % 2 == 1 ? sorted.get(middle) : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
         }
@@ -61,9 +71,17 @@ public final class Bench {
         }
     }
 
-    /** @param decoder keeps its routing, and has blocks for all tokens of the longest test */
-    public Bench(Decoder decoder) {
+    /**
+     * A bench over a decoder.
+     *
+     * @param decoder keeps its routing, and has blocks for all tokens of the longest test
+     * @param madeUp whether the model's weights mean nothing, and so what is in the cache neither: then the tokens that
+     *     come before a test only go through {@code embed} and each layer's {@code attentionInput}, which fills the cache
+     *     with keys and values of the right size, and not through attention and experts
+     */
+    public Bench(Decoder decoder, boolean madeUp) {
         this.decoder = decoder;
+        this.madeUp = madeUp;
         this.uses = new long[decoder.config().layers()][decoder.config().experts()];
     }
 
@@ -77,7 +95,7 @@ public final class Bench {
     public Result prompt(int tokens, int depth, int repetitions, long weightBytes) {
         List<Double> rates = new ArrayList<>();
         for (int i = 0; i <= repetitions; i++) {
-            read(0, depth);
+            fill(depth);
             long begin = System.nanoTime();
             read(depth, tokens);
             double seconds = (System.nanoTime() - begin) / 1e9;
@@ -101,7 +119,7 @@ public final class Bench {
     public Result text(int tokens, int depth, int repetitions, long bytesPerToken) {
         List<Double> rates = new ArrayList<>();
         for (int i = 0; i <= repetitions; i++) {
-            read(0, Math.max(1, depth));
+            fill(Math.max(1, depth));
             long begin = System.nanoTime();
             for (int t = 0; t < tokens; t++) {
                 step(Math.max(1, depth) + t, 1, 1);
@@ -115,14 +133,33 @@ public final class Bench {
         return new Result("tg" + tokens + at(depth), rates, bytesPerToken + kvBytes(depth + tokens / 2));
     }
 
+    Decoder decoder() {
+        return decoder;
+    }
+
     private static String at(int depth) {
         return depth == 0 ? "" : " @ d" + depth;
     }
 
-    private double kvBytes(int positions) {
+    double kvBytes(int positions) {
         ModelConfig config = decoder.config();
         long perPosition = 2 * decoder.options().kvType().bytes(config.kvWidth());
         return (double) positions * config.layers() * perPosition;
+    }
+
+    /** Puts so many tokens into the cache, once: tests write behind them. */
+    void fill(int depth) {
+        if (filled < depth) {
+            int rows = decoder.options().maxRows();
+            for (int at = filled; madeUp && at < depth; at += rows) {
+                decoder.run(batch(at, Math.min(rows, depth - at), rows), CACHE_FILLERS);
+                decoder.sync(); // or batches would pile up in the queue
+            }
+            if (!madeUp) {
+                read(filled, depth - filled);
+            }
+            filled = depth;
+        }
     }
 
     /** Reads random tokens at the positions from {@code begin} on; waits for the last. */
@@ -135,7 +172,15 @@ public final class Bench {
         }
     }
 
-    private void step(int position, int rows, int capacity) {
+    void step(int position, int rows, int capacity) {
+        decoder.run(batch(position, rows, capacity));
+        if (Float.isNaN(decoder.top(1).logSumExp(0))) {
+            throw new MeaninglessException("the model's numbers broke down (NaN logits): nothing was measured");
+        }
+    }
+
+    /** Random tokens of one sequence, the last one wanted. */
+    Batch batch(int position, int rows, int capacity) {
         int blocks = decoder.options().kvBlocks();
         Batch batch = new Batch(new BatchShape(capacity, 1, 1, blocks, 0, 0, 0));
         for (int block = 0; block < DecoderOptions.blocksFor(position + rows); block++) {
@@ -146,10 +191,7 @@ public final class Bench {
             row = batch.addRow(random.nextInt(decoder.config().vocabulary()), position + i, 0);
         }
         batch.addWanted(row);
-        decoder.run(batch);
-        if (Float.isNaN(decoder.top(1).logSumExp(0))) {
-            throw new MeaninglessException("the model's numbers broke down (NaN logits): nothing was measured");
-        }
+        return batch;
     }
 
     private void count(int rows) {

@@ -1,29 +1,28 @@
 package io.talaria.cli;
 
 import io.talaria.backend.Device;
+import io.talaria.backend.DeviceException;
 import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.GpuProbe;
+import io.talaria.backend.GpuState;
 import io.talaria.bench.Bench;
+import io.talaria.bench.GpuCatalogue;
 import io.talaria.bench.MemoryModules;
-import io.talaria.bench.Recipe;
-import io.talaria.bench.Synthesizer;
-import io.talaria.bench.SyntheticShape;
+import io.talaria.bench.OpBench;
+import io.talaria.bench.Roofline;
 import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
-import io.talaria.model.ExpertLayout;
+import io.talaria.model.DeviceRoom;
 import io.talaria.model.Model;
 import io.talaria.model.ModelSummary;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
-import java.util.stream.DoubleStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -35,18 +34,14 @@ import picocli.CommandLine.Parameters;
         description = "How fast a model reads prompts and writes text, beside what the memory could do.")
 final class BenchCommand implements Callable<Integer> {
     private static final long BANDWIDTH_BYTES = 1L << 30;
+    /** What plain reads of a GPU should get at least. */
+    private static final double LEAST_OF_NOMINAL = 0.85;
 
     @Parameters(paramLabel = "MODEL", arity = "0..1", description = "Path of a GGUF file.")
     private String model;
 
-    @Option(
-            names = "--synthetic",
-            paramLabel = "SHAPE:FORMAT",
-            description = "A made-up model instead, such as nano:Q8_0 or mixtral-8x7b:Q4_K_M (a file of 28 GB).")
-    private String synthetic;
-
-    @Option(names = "--layers", paramLabel = "N", description = "So many layers of the made-up model.")
-    private Integer layers;
+    @Mixin
+    private SyntheticOptions synthetic;
 
     @Option(names = "-p", paramLabel = "N", description = "Prompt tokens; 0 for none. Default: ${DEFAULT-VALUE}.")
     private int prompt = 512;
@@ -57,7 +52,8 @@ final class BenchCommand implements Callable<Integer> {
     @Option(
             names = "-d",
             paramLabel = "DEPTH",
-            description = "Tokens that are there before. Default: ${DEFAULT-VALUE}.")
+            description = "Tokens that are there before. They are read once, before anything is measured; of a made-up"
+                    + " model they only leave random keys and values in the cache. Default: ${DEFAULT-VALUE}.")
     private int depth = 0;
 
     @Option(names = "-r", paramLabel = "N", description = "Repetitions; the median counts. Default: ${DEFAULT-VALUE}.")
@@ -78,6 +74,15 @@ final class BenchCommand implements Callable<Integer> {
     @Option(names = "--md", description = "A Markdown table.")
     private boolean markdown;
 
+    @Option(
+            names = "--ops",
+            description = "Also what each verb of one token takes, behind DEPTH others, and what it reads per second:"
+                    + " weights of the experts that are used, and the KV cache.")
+    private boolean ops;
+
+    @Option(names = "--svg", paramLabel = "FILE", description = "The same as a picture; implies --ops.")
+    private Path svg;
+
     @Override
     public Integer call() throws IOException {
         check(prompt >= 0 && tokens >= 0 && depth >= 0, "-p, -n and -d: a number of tokens is 0 or more");
@@ -85,48 +90,31 @@ final class BenchCommand implements Callable<Integer> {
         check((json ? 1 : 0) + (csv ? 1 : 0) + (markdown ? 1 : 0) <= 1, "--json, --csv and --md: write one of them");
         check(repetitions >= 1 && repetitions <= 1000, "-r " + repetitions + ": write 1 to 1000");
         check(batch >= 1 && batch <= 1 << 14, "--batch " + batch + ": write 1 to " + (1 << 14));
-        check(layers == null || synthetic != null, "--layers goes with --synthetic");
-        check((model == null) != (synthetic == null), "name either a MODEL or --synthetic SHAPE:FORMAT");
+        synthetic.check(model);
+        check(model != null || synthetic.named(), "name either a MODEL or --synthetic SHAPE:FORMAT");
+        if (svg != null) {
+            OutFile.check("--svg", svg);
+        }
         DeviceOptions.Choice choice = devices.choose();
-        if (model != null) {
-            return measure(model, choice);
+        try (Model opened = synthetic.named() ? synthetic.open() : ModelPath.open(model);
+                Device device = choice.open()) {
+            if (svg != null) {
+                OutFile.checkOther("--svg", svg, synthetic.named() ? List.of() : opened.file().paths());
+            }
+            opened.requireExperts();
+            checkPositions(opened.config().context());
+            report(measure(opened, device, choice));
+        } catch (Bench.MeaninglessException e) {
+            System.err.println("talaria: " + e.getMessage());
+            return ExitCode.CHECK_FAILED;
         }
-        SyntheticShape shape = shape();
-        Recipe recipe = recipe();
-        checkPositions(shape.context());
-        choice.open().close(); // before a file of 28 GB is written
-        Path made = Files.createTempFile("talaria-bench", ".gguf");
-        made.toFile().deleteOnExit();
-        try {
-            Synthesizer.write(made, shape, recipe, ExpertLayout.STACKED, new Progress("Writing")::at);
-            return measure(made.toString(), choice);
-        } finally {
-            Files.deleteIfExists(made);
-        }
+        return ExitCode.OK;
     }
 
     private static void check(boolean ok, String message) {
         if (!ok) {
             throw new BadArgumentException(message);
         }
-    }
-
-    private SyntheticShape shape() {
-        SyntheticShape shape =
-                SyntheticShape.preset(synthetic.split(":", -1)[0]).orElse(null);
-        check(shape != null, "--synthetic " + synthetic + ": write SHAPE:FORMAT, such as nano:Q8_0");
-        try {
-            return layers == null ? shape : shape.withLayers(layers);
-        } catch (IllegalArgumentException e) {
-            throw new BadArgumentException("--layers " + layers + ": " + e.getMessage());
-        }
-    }
-
-    private Recipe recipe() {
-        String[] parts = synthetic.split(":", -1);
-        Recipe recipe = parts.length == 2 ? Recipe.of(parts[1]) : null;
-        check(recipe != null, "--synthetic " + synthetic + ": write SHAPE:FORMAT, such as nano:Q8_0");
-        return recipe;
     }
 
     private long positions() {
@@ -140,25 +128,37 @@ final class BenchCommand implements Callable<Integer> {
                         + context);
     }
 
-    private int measure(String path, DeviceOptions.Choice choice) throws IOException {
-        try (Model opened = ModelPath.open(path);
-                Device device = choice.open()) {
-            checkPositions(opened.config().context());
-            int rows = Math.min(batch, Math.max(1, Math.max(prompt, depth)));
-            DecoderOptions options = DecoderOptions.of(
-                            choice.activations(), choice.kvType(), DecoderOptions.blocksFor((int) positions()), rows)
-                    .withRouting();
-            double bandwidth = device.readBandwidth(BANDWIDTH_BYTES);
-            try (Decoder decoder = Decoder.load(opened, device, options, new Progress("Loading")::at)) {
-                Bench bench = new Bench(decoder);
-                List<Bench.Result> results = run(bench, ModelSummary.of(opened));
-                print(device.info(), bandwidth, results, bench.expertShares());
-            } catch (Bench.MeaninglessException e) {
-                System.err.println("talaria: " + e.getMessage());
-                return ExitCode.CHECK_FAILED;
-            }
+    private BenchReport measure(Model opened, Device device, DeviceOptions.Choice choice) throws IOException {
+        int rows = Math.min(batch, Math.max(1, Math.max(prompt, depth)));
+        DecoderOptions options = DecoderOptions.of(
+                        choice.activations(), choice.kvType(), DecoderOptions.blocksFor((int) positions()), rows)
+                .withRouting();
+        if (!choice.reference()) { // which leaves weights where they are
+            DeviceRoom.require(opened, device.info(), options);
         }
-        return ExitCode.OK;
+        OptionalDouble bandwidth = bandwidth(device);
+        try (Decoder decoder = Decoder.load(opened, device, options, new Progress("Loading")::at)) {
+            Bench bench = new Bench(decoder, synthetic.named());
+            List<Bench.Result> results = run(bench, ModelSummary.of(opened));
+            double[] shares = bench.expertShares();
+            Optional<OpBench.Ops> verbs = ops || svg != null
+                    ? Optional.of(new OpBench(bench).measure(opened.weights(), depth, repetitions))
+                    : Optional.empty();
+            String name = synthetic.named() ? synthetic.name() : model;
+            return new BenchReport(name, device.info(), bandwidth, nominal(device.info()), results, shares, verbs);
+        }
+    }
+
+    /** What the device reads at best; empty if it does not measure that, as those that are there to check others. */
+    private static OptionalDouble bandwidth(Device device) {
+        try {
+            return OptionalDouble.of(device.readBandwidth(BANDWIDTH_BYTES));
+        } catch (DeviceException e) {
+            if (e.kind() != DeviceException.Kind.UNSUPPORTED) {
+                throw e;
+            }
+            return OptionalDouble.empty();
+        }
     }
 
     private List<Bench.Result> run(Bench bench, ModelSummary summary) {
@@ -172,73 +172,40 @@ final class BenchCommand implements Callable<Integer> {
         return results;
     }
 
-    private void print(DeviceInfo device, double bandwidth, List<Bench.Result> results, double[] shares) {
-        OptionalDouble nominal = nominal(device);
+    private void report(BenchReport report) throws IOException {
         if (json) {
-            Json.print(facts(device, bandwidth, nominal, results, shares));
-            return;
-        }
-        String format = csv ? "%s,%.2f,%.2f,%.2f,%.3f%n" : markdown ? "| %s | %.2f ± %.2f | %.2f | %.0f %% |%n" : "";
-        if (csv) {
-            System.out.println("test,tokens_per_second,stddev,gb_s,bandwidth_fraction");
+            report.printJson();
+        } else if (csv) {
+            report.printCsv();
         } else if (markdown) {
-            System.out.println("| test | tokens/s | GB/s | of measured bandwidth |\n|---|---|---|---|");
+            report.printMarkdown();
         } else {
-            format = "%-16s %9.2f tokens/s ± %-8.2f %7.2f GB/s, %3.0f %% of the bandwidth%n";
-            System.out.printf(
-                    Locale.ROOT,
-                    "%s (%s) reads %.1f GB/s; nominal: %s%n",
-                    device.device(),
-                    device.name(),
-                    bandwidth,
-                    nominal.isEmpty()
-                            ? "unknown"
-                            : "%.1f GB/s, of which that is %.0f %%"
-                                    .formatted(nominal.getAsDouble(), 100 * bandwidth / nominal.getAsDouble()));
+            report.printText();
         }
-        for (Bench.Result result : results) {
-            double share = result.gigabytesPerSecond() / bandwidth;
-            System.out.printf(
-                    Locale.ROOT,
-                    format,
-                    result.test(),
-                    result.median(),
-                    result.deviation(),
-                    result.gigabytesPerSecond(),
-                    csv ? share : 100 * share);
+        if (svg != null) {
+            String title = report.model() + " on " + report.device().device() + " (" + report.device().name() + ")";
+            Files.writeString(
+                    svg, Roofline.svg(title, report.ops().orElseThrow(), report.bandwidth(), report.nominal()));
         }
-        if (!csv && !markdown) {
-            System.out.println("experts used, %  "
-                    + DoubleStream.of(shares)
-                            .mapToObj(share -> "%.1f".formatted(100 * share))
-                            .collect(Collectors.joining(" ")));
+        boolean gpu = !report.device().device().startsWith("cpu");
+        if (gpu && report.nominalShare().orElse(1) < LEAST_OF_NOMINAL) {
+            System.err.printf(
+                    "talaria: plain reads get only %.0f %% of the nominal bandwidth, so shares of the measured one look"
+                            + " too good; is something else running, or are the clocks low?%n",
+                    100 * report.nominalShare().getAsDouble());
         }
     }
 
-    /** What the memory was built for, where the machine says so; of devices with memory of their own nobody does. */
+    /** What the memory was built for, where the firmware, the catalogue or the driver knows it. */
     private static OptionalDouble nominal(DeviceInfo device) {
-        return device.device().startsWith("cpu") ? MemoryModules.bandwidth() : OptionalDouble.empty();
-    }
-
-    private static Map<String, Object> facts(
-            DeviceInfo device, double bandwidth, OptionalDouble nominal, List<Bench.Result> results, double[] shares) {
-        List<Map<String, Object>> tests = new ArrayList<>();
-        for (Bench.Result result : results) {
-            Map<String, Object> test = new LinkedHashMap<>();
-            test.put("test", result.test());
-            test.put("tokens_per_second", result.median());
-            test.put("stddev", result.deviation());
-            test.put("gb_s", result.gigabytesPerSecond());
-            test.put("bandwidth_fraction", result.gigabytesPerSecond() / bandwidth);
-            tests.add(test);
+        if (device.device().startsWith("cpu")) {
+            return MemoryModules.bandwidth();
         }
-        Map<String, Object> facts = new LinkedHashMap<>();
-        facts.put("device", device.device());
-        facts.put("name", device.name());
-        facts.put("read_bandwidth_gb_s", bandwidth);
-        facts.put("nominal_bandwidth_gb_s", nominal.isPresent() ? nominal.getAsDouble() : null);
-        facts.put("expert_shares", shares);
-        facts.put("tests", tests);
-        return facts;
+        return GpuCatalogue.find(device.name(), device.memoryBytes())
+                .map(gpu -> OptionalDouble.of(gpu.gigabytesPerSecond()))
+                .orElseGet(() -> GpuProbe.all().stream()
+                        .filter(gpu -> gpu.bandwidth() > 0 && device.name().startsWith(gpu.name()))
+                        .mapToDouble(GpuState::bandwidth)
+                        .findFirst());
     }
 }

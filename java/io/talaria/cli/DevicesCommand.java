@@ -3,6 +3,8 @@ package io.talaria.cli;
 import io.talaria.backend.Backend;
 import io.talaria.backend.Backends;
 import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.GpuProbe;
+import io.talaria.backend.GpuState;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,6 +33,7 @@ final class DevicesCommand implements Callable<Integer> {
     static Map<String, Object> facts() {
         List<Map<String, Object>> devices = new ArrayList<>();
         List<Map<String, Object>> absent = new ArrayList<>();
+        List<GpuState> gpus = GpuProbe.all();
         for (Backend backend : Backends.all()) {
             backend.unavailable().ifPresent(reason -> absent.add(absent(backend.name(), reason)));
             for (DeviceInfo info : backend.devices()) {
@@ -39,6 +42,7 @@ final class DevicesCommand implements Callable<Integer> {
                 entry.put("name", info.name());
                 entry.put("memory_bytes", info.memoryBytes());
                 entry.put("free_bytes", info.freeBytes());
+                gpus.stream().filter(gpu -> same(gpu, info)).findFirst().ifPresent(gpu -> putState(entry, gpu));
                 devices.add(entry);
             }
         }
@@ -46,7 +50,31 @@ final class DevicesCommand implements Callable<Integer> {
         Map<String, Object> facts = new LinkedHashMap<>();
         facts.put("devices", devices);
         facts.put("absent", absent);
+        facts.put("gpus", gpus.stream().map(DevicesCommand::facts).toList());
         return facts;
+    }
+
+    /** Whether the driver and a backend speak of one GPU. Environment variables may number a backend's in another way. */
+    private static boolean same(GpuState gpu, DeviceInfo info) {
+        return info.device().equals("cuda:" + gpu.index()) && info.name().startsWith(gpu.name());
+    }
+
+    private static Map<String, Object> facts(GpuState gpu) {
+        Map<String, Object> facts = new LinkedHashMap<>();
+        facts.put("gpu", gpu.index());
+        facts.put("name", gpu.name());
+        facts.put("memory_bytes", gpu.memoryBytes());
+        putState(facts, gpu);
+        return facts;
+    }
+
+    private static void putState(Map<String, Object> facts, GpuState gpu) {
+        facts.put("free_bytes", gpu.freeBytes());
+        facts.put("mhz", gpu.megahertz());
+        facts.put("memory_mhz", gpu.memoryMegahertz());
+        facts.put("nominal_bandwidth_gb_s", gpu.bandwidth());
+        facts.put("watts", gpu.watts());
+        facts.put("watts_limit", gpu.wattsLimit());
     }
 
     private static Map<String, Object> absent(String backend, String reason) {
@@ -69,6 +97,20 @@ final class DevicesCommand implements Callable<Integer> {
         for (Object entry : (List<?>) facts.get("absent")) {
             Map<?, ?> backend = (Map<?, ?>) entry;
             System.out.printf("%-16s absent: %s%n", backend.get("backend"), backend.get("reason"));
+        }
+        for (Object entry : (List<?>) facts.get("gpus")) {
+            Map<?, ?> gpu = (Map<?, ?>) entry;
+            System.out.printf(
+                    "%-16s %s, %s of %s free, %s MHz, memory %s MHz (%.0f GB/s at most), %.0f W%s%n",
+                    "driver's gpu " + gpu.get("gpu"),
+                    gpu.get("name"),
+                    Sizes.bytes((Long) gpu.get("free_bytes")),
+                    Sizes.bytes((Long) gpu.get("memory_bytes")),
+                    gpu.get("mhz"),
+                    gpu.get("memory_mhz"),
+                    gpu.get("nominal_bandwidth_gb_s"),
+                    gpu.get("watts"),
+                    (Double) gpu.get("watts_limit") > 0 ? " of %.0f".formatted(gpu.get("watts_limit")) : "");
         }
     }
 }

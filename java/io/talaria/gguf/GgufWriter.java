@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * Writes a GGUF file, version 3, little-endian: collect metadata and tensors, then {@link #write}.
@@ -47,6 +48,13 @@ public final class GgufWriter {
                 }
             };
         }
+    }
+
+    /** The data of all tensors by position, for a file that is never written. Several threads may ask at once. */
+    @FunctionalInterface
+    public interface PositionedData {
+        /** Fills the target's remaining space with a tensor's data from an offset on. */
+        void read(String tensor, long offset, ByteBuffer target) throws IOException;
     }
 
     private record Entry(String name, TensorType type, List<Long> shape, TensorData data) {}
@@ -161,6 +169,23 @@ public final class GgufWriter {
             out.padTo(layout.end());
             out.commit();
         }
+    }
+
+    /**
+     * The file that {@link #write} would write, without writing it: the header is in memory, and tensors' data are asked
+     * for when they are read.
+     *
+     * @param name stands for the path in messages
+     * @throws GgufException if the reader would refuse the file
+     */
+    public GgufFile open(String name, PositionedData data) throws IOException {
+        Layout layout = layOut(name);
+        TreeMap<Long, MadeUpSource.Place> places = new TreeMap<>();
+        for (int i = 0; i < entries.size(); i++) {
+            places.put(layout.positions()[i], new MadeUpSource.Place(entries.get(i).name(), layout.bytes()[i]));
+        }
+        ByteBuffer header = layout.header().content();
+        return GgufFile.of(List.of(Path.of(name)), List.of(new MadeUpSource(header, layout.end(), places, data)));
     }
 
     private GgufWriter put(String key, GgufValue value) {

@@ -3,6 +3,7 @@ package io.talaria.model;
 import io.talaria.backend.AttentionWeights;
 import io.talaria.backend.Batch;
 import io.talaria.backend.BatchShape;
+import io.talaria.backend.DecoderOps;
 import io.talaria.backend.Device;
 import io.talaria.backend.ExpertWeights;
 import io.talaria.backend.KvCache;
@@ -25,6 +26,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * A model on a device: its weights, its KV cache, and the forward pass, composed as a step once for each shape of batch.
@@ -56,7 +58,7 @@ public final class Decoder implements AutoCloseable {
     private ByteBuffer received = ByteBuffer.allocateDirect(0);
 
     /** What a step is composed for. */
-    private record StepKey(BatchShape shape, int k) {}
+    private record StepKey(BatchShape shape, int k, Set<Verb> verbs) {}
 
     private record Layer(AttentionWeights attention, RouterWeights router, ExpertWeights experts) {}
 
@@ -190,7 +192,8 @@ public final class Decoder implements AutoCloseable {
         BatchShape shape = key.shape();
         Step step = device.newStep(new StepOptions(options.activations(), shape, options.batchInvariant()));
         try {
-            compose(step, key);
+            compose(key.verbs().equals(Verb.ALL) ? step : new ChosenVerbs(step, key.verbs()), key);
+            step.end();
             return step;
         } catch (RuntimeException e) {
             try (step) {
@@ -199,7 +202,7 @@ public final class Decoder implements AutoCloseable {
         }
     }
 
-    private void compose(Step step, StepKey key) {
+    private void compose(DecoderOps step, StepKey key) {
         step.embed(x, embedding);
         for (int i = 0; i < layers.size(); i++) {
             Layer layer = layers.get(i);
@@ -214,7 +217,6 @@ public final class Decoder implements AutoCloseable {
         if (key.shape().wanted() > 0) {
             step.topLogits(tops.computeIfAbsent(key.k(), this::newTop), x, output, key.k(), logits);
         }
-        step.end();
     }
 
     /** Queues the forward pass of a batch, of at most {@link DecoderOptions#maxRows} rows. */
@@ -224,7 +226,16 @@ public final class Decoder implements AutoCloseable {
 
     /** The same for the k best tokens of each wanted row, 1 to 1024 and at most the vocabulary. */
     public void run(Batch batch, int k) {
-        device.run(steps.computeIfAbsent(new StepKey(batch.shape(), k), this::compose), batch);
+        device.run(steps.computeIfAbsent(new StepKey(batch.shape(), k, Verb.ALL), this::compose), batch);
+    }
+
+    /**
+     * Queues some verbs of the forward pass, as often as it has them, for those who measure. They find in the activations
+     * and the cache what was left there.
+     */
+    public void run(Batch batch, Set<Verb> verbs) {
+        StepKey key = new StepKey(batch.shape(), options.topK(), Set.copyOf(verbs));
+        device.run(steps.computeIfAbsent(key, this::compose), batch);
     }
 
     /** Waits for all batches so far. */

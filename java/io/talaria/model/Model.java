@@ -32,7 +32,11 @@ public final class Model implements AutoCloseable {
      * @throws IOException if it is not, or cannot be read; the message names the file and what is wrong
      */
     public static Model open(Path path) throws IOException {
-        GgufFile file = GgufFile.open(path);
+        return of(GgufFile.open(path));
+    }
+
+    /** The same of a file that is open, which is closed with the model or if it is refused. */
+    public static Model of(GgufFile file) throws IOException {
         try {
             ModelConfig config = ConfigReader.read(file);
             return new Model(file, config, new WeightFinder(file, config).find());

@@ -11,8 +11,10 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -90,6 +92,98 @@ class BenchCommandTest {
         }
         assertEquals(1, sum, 1e-9);
         assertTrue(json.has("nominal_bandwidth_gb_s"));
+    }
+
+    private static JsonNode json(String... args) {
+        Captured result = Captured.run(add(args, "--json"));
+        assertEquals(0, result.code(), result.err());
+        return JsonMapper.builder().build().readTree(result.out());
+    }
+
+    @Test
+    void everyVerbIsTimed() {
+        JsonNode json =
+                json("bench", "--synthetic", "nano:Q4_K_M", "-p", "0", "-n", "2", "-r", "1", "-d", "40", "--ops");
+        List<String> names = new ArrayList<>();
+        long bytes = 0;
+        for (JsonNode op : json.get("ops")) {
+            names.add(op.get("op").asString());
+            bytes += op.get("bytes").asLong();
+            assertTrue(op.get("microseconds").asDouble() > 0, op.toString());
+            boolean reads = op.get("bytes").asLong() > 0;
+            assertEquals(reads, op.get("gb_s").isNumber(), op.toString());
+            assertEquals(reads, op.get("bandwidth_fraction").isNumber(), op.toString());
+        }
+        assertEquals(
+                List.of(
+                        "embed",
+                        "attentionInput",
+                        "attention",
+                        "attentionOutput",
+                        "route",
+                        "experts",
+                        "addSlots",
+                        "topLogits"),
+                names);
+        assertTrue(json.get("token_microseconds").asDouble() > 0);
+        JsonNode info = json("info", TestData.golden("nano-Q4_K_M.gguf").toString()); // the same shape and recipe
+        long cache = 41 * info.get("kv_bytes_per_token").asLong();
+        assertEquals(info.get("bytes_per_token").asLong() + cache, bytes);
+    }
+
+    @Test
+    void verbsInEveryFormat() {
+        String[] args = {"bench", "--synthetic", "nano:F16", "-p", "0", "-n", "1", "-r", "1", "--ops"};
+        assertTrue(Captured.run(args).out().contains("\nexperts   "));
+        String csv = Captured.run(add(args, "--csv")).out();
+        assertTrue(csv.contains("\n\nop,microseconds,gb_s,bandwidth_fraction\nembed,"), csv);
+        assertTrue(csv.matches("(?s).*\naddSlots,[0-9.]+,,\n.*"), csv);
+        String markdown = Captured.run(add(args, "--md")).out();
+        assertTrue(markdown.matches("(?s).*\n\\| addSlots \\| [0-9.]+ \\| \\| \\|\n.*"), markdown);
+    }
+
+    @Test
+    void thePictureStandsAlone() throws Exception {
+        Path svg = folder.resolve("verbs.svg");
+        String[] args = {"bench", "--synthetic", "nano:Q8_0", "-p", "0", "-n", "1", "-r", "1", "--svg", svg.toString()};
+        assertEquals(0, Captured.run(args).code());
+        String text = Files.readString(svg);
+        DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(svg.toFile()); // throws if it is not well-formed
+        assertTrue(text.contains(">experts</text>") && text.contains("measured bandwidth: "), text);
+        assertFalse(text.replace("http://www.w3.org/2000/svg", "").contains("http"), "it refers to something else");
+        Captured refused = Captured.run("bench", "--synthetic", "nano:Q8_0", "--svg", folder.toString());
+        assertEquals(2, refused.code());
+        assertTrue(refused.err().contains("is a folder"), refused.err());
+    }
+
+    @Test
+    void aDeviceWithoutABandwidthIsMeasuredAllTheSame() {
+        JsonNode json = json(
+                "bench", "--synthetic", "nano:F16", "-p", "2", "-n", "1", "-r", "1", "--device", "reference", "--ops");
+        assertTrue(json.get("read_bandwidth_gb_s").isNull());
+        assertTrue(json.get("tests").get(0).get("bandwidth_fraction").isNull());
+        assertTrue(json.get("tests").get(0).get("gb_s").asDouble() > 0);
+    }
+
+    @Test
+    void whatDoesNotFitIsRefusedBeforeItIsLoaded() {
+        Captured refused = Captured.run("bench", "--synthetic", "mixtral-8x22b:BF16", "-p", "0", "-n", "1");
+        assertEquals(4, refused.code());
+        assertTrue(
+                refused.err().matches("talaria: mixtral-8x22b:BF16 does not fit on cpu:0: its weights take 281.* GB, .*\n"),
+                refused.err());
+        assertEquals("", refused.out());
+    }
+
+    @Test
+    void syntheticModelsAreNamedInFull() {
+        for (String name : List.of("nano", "nano:Q9", "tiny:Q8_0", "nano:Q8_0:x")) {
+            Captured refused = Captured.run("bench", "--synthetic", name);
+            assertEquals(2, refused.code(), name);
+            assertTrue(refused.err().contains("write SHAPE:FORMAT"), refused.err());
+        }
+        assertEquals(2, Captured.run("bench", "x.gguf", "--synthetic", "nano:Q8_0").code());
+        assertEquals(2, Captured.run("bench", "x.gguf", "--layers", "1").code());
     }
 
     private static String[] add(String[] args, String last) {
