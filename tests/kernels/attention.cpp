@@ -278,16 +278,19 @@ void check_forms(const World& w, const Output& out) {
   expect(untouched, w.c.name() + ": rows past the batch's");
 }
 
+double worst_seen = 0;
+
 void check(World& w, int32_t capacity, const Mode& mode, double bound, const char* what) {
   Output out = run(w, 0, w.c.rows.size(), capacity, mode);
   double error = worst_error(w, out);
+  worst_seen = std::max(worst_seen, error);
   char text[200];
   std::snprintf(text, sizeof text, "%s, %s: error %.2e", w.c.name().c_str(), what, error);
   expect(error <= bound, text);
   check_forms(w, out);
 }
 
-constexpr double float_bound = 1e-11;
+constexpr double float_bound = 1e-11, matrix_bound = 2e-7;
 constexpr int32_t types[] = {TALARIA_F32, TALARIA_F16, TALARIA_Q8_0};
 
 // A Q8_0 row is whole blocks of 32.
@@ -404,6 +407,7 @@ void test_runs() {
 }
 
 void test_tiles(uint32_t needs, double bound, const char* what) {
+  worst_seen = 0;
   int turn = 0;
   for (int32_t type : types) {
     for (int32_t dim : {32, 64, 80, 128, 40}) {
@@ -415,6 +419,7 @@ void test_tiles(uint32_t needs, double bound, const char* what) {
       }
     }
   }
+  std::printf("%s: worst row's error %.2e\n", what, worst_seen);
 }
 
 }  // namespace
@@ -427,6 +432,8 @@ int main(int argc, char** argv) {
     if (only.empty() || only == "invariant") test_long_capacity();
     if (only.empty() || only == "runs") test_runs();
     if (only.empty() || only == "tile") test_tiles(0, float_bound, "tiles");
+    bool mma = simt::find("attention_mma") != nullptr;  // warps of 64 lanes have none
+    if (mma && (only.empty() || only == "mma")) test_tiles(gpu::MMA_F16, matrix_bound, "matrix unit");
   } catch (const std::exception& e) {
     std::printf("FAILED: %s\n", e.what());
     return 1;
