@@ -91,7 +91,8 @@ DEVICE void load_tile(const AttentionArgs& a, const AttentionTile& tile, MmaMemo
 
 // Query times key; SCALED: keys are codes.
 template <bool SCALED>
-DEVICE void scores(const AttentionArgs& a, const MmaMemory& memory, const MmaState& state, float (&score)[position_tiles][4]) {
+DEVICE void scores(const AttentionArgs& a, const MmaMemory& memory, const MmaState& state,
+                   float (&score)[position_tiles][4]) {
   uint32_t lane = lane_index(), row = lane / 16 * 8 + lane % 8, piece = lane / 8 % 2;
   UNROLL
   for (int n = 0; n < position_tiles; n++) {
@@ -166,8 +167,9 @@ DEVICE void add_values(const AttentionArgs& a, const MmaMemory& memory, const fl
   uint32_t lane = lane_index(), row = lane / 8 % 2 * 8 + lane % 8, piece = lane / 16;
   UNROLL
   for (int p = 0; p < position_tiles; p += 2) {
-    uint32_t weights[4] = {pack_halves(weight[p][0], weight[p][1]), pack_halves(weight[p][2], weight[p][3]),
-                           pack_halves(weight[p + 1][0], weight[p + 1][1]), pack_halves(weight[p + 1][2], weight[p + 1][3])};
+    uint32_t weights[4];
+    UNROLL
+    for (int w = 0; w < 4; w++) weights[w] = pack_halves(weight[p + w / 2][w % 2 * 2], weight[p + w / 2][w % 2 * 2 + 1]);
     UNROLL
     for (int n = 0; n < depth_steps; n++) {
       if (16 * n >= a.kv.head_dim) continue;

@@ -56,7 +56,8 @@ void append_single(std::vector<Launch>& to, const Properties& properties, const 
                    const AttentionArgs& args, uint32_t rows) {
   int32_t group = shape.heads / shape.kv_heads;
   uint32_t head_blocks = static_cast<uint32_t>(shape.kv_heads * ((group + args.block_heads - 1) / args.block_heads));
-  append(to, properties, Launch::of(Kernel::attention_split, static_cast<uint32_t>(args.splits), head_blocks, rows, 128, args));
+  uint32_t splits = static_cast<uint32_t>(args.splits);
+  append(to, properties, Launch::of(Kernel::attention_split, splits, head_blocks, rows, 128, args));
   uint32_t columns = columns_blocks(int64_t{shape.heads} * shape.head_dim);
   append(to, properties, Launch::of(Kernel::attention_combine, columns, rows, 1, 128, args));
 }
