@@ -44,7 +44,34 @@ install() {
     { apt-get update >&2 && apt-get install -y --no-install-recommends $packages >&2; }
 }
 
+# What one stage alone needs, and says when it is missing: clang, lld and llvm of version 18 or later, for AMD's GPUs.
+look_for_clang() {
+  local version
+  for version in 24 23 22 21 20 19 18; do
+    if command -v "clang++-$version" && command -v "ld.lld-$version" && command -v "llvm-objdump-$version"; then
+      return 0
+    fi
+  done >/dev/null
+  return 1
+}
+
+install_clang() {
+  local version
+  for version in 19 20 21 18; do
+    if apt-cache show "clang-$version" "lld-$version" "llvm-$version" >/dev/null 2>&1; then
+      say "installing clang-$version, lld-$version and llvm-$version"
+      apt-get install -y --no-install-recommends "clang-$version" "lld-$version" "llvm-$version" >&2 ||
+        say "they could not be installed; kernels for AMD's GPUs are not tested"
+      return
+    fi
+  done
+  say "this system has no clang 18 or later; kernels for AMD's GPUs are not tested"
+}
+
 look
+if ! look_for_clang && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  DEBIAN_FRONTEND=noninteractive install_clang
+fi
 if [ -n "$packages" ] || [ -z "$jdk" ]; then
   if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     install
