@@ -31,11 +31,17 @@ add_jdk() {
   done
 }
 
-install() {
+have_apt() {
+  command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]
+}
+
+update_lists() {
   export DEBIAN_FRONTEND=noninteractive
-  if ! ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; then
-    apt-get update >&2
-  fi
+  ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update >&2
+}
+
+install() {
+  update_lists
   [ -n "$jdk" ] || add_jdk
   [ -n "$packages" ] || return 0
   say "installing$packages"
@@ -57,6 +63,7 @@ look_for_clang() {
 
 install_clang() {
   local version
+  update_lists
   for version in 19 20 21 18; do
     if apt-cache show "clang-$version" "lld-$version" "llvm-$version" >/dev/null 2>&1; then
       say "installing clang-$version, lld-$version and llvm-$version"
@@ -69,14 +76,12 @@ install_clang() {
 }
 
 look
-if ! look_for_clang && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-  DEBIAN_FRONTEND=noninteractive install_clang
+if { [ -n "$packages" ] || [ -z "$jdk" ]; } && have_apt; then
+  install
+  look
 fi
-if [ -n "$packages" ] || [ -z "$jdk" ]; then
-  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-    install
-    look
-  fi
+if ! look_for_clang && have_apt; then
+  install_clang
 fi
 
 status=0
