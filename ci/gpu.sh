@@ -108,16 +108,22 @@ processor=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo 2>/dev/null | head -
 # --- steps --------------------------------------------------------------------------------------------------------------
 
 key="$commit, $device, $device_name"
-done_steps=0 failed_steps=0 unfinished=''
+done_steps=0 failed_steps=0 ran=0 unfinished=''
 SECONDS=0
 
-# step NAME COMMAND...: runs a command and keeps what it printed, unless that was done before with the same build on the
-# same device. What takes longer than what is left of the budget is left for the next time.
+# known NAME: true if a step was done before, with the same build on the same device, and did not fail.
+known() {
+  [ -z "$fresh" ] && grep -qsF "\"key\": $(quoted "$key")" "$out/$stage/$1.json" &&
+    ! grep -q '"outcome": "failed"' "$out/$stage/$1.json"
+}
+
+# step NAME COMMAND...: runs a command and keeps what it printed, unless it is known. What takes longer than what is left of
+# the budget is left for the next time.
 step() {
-  local name=$1 file=$out/$stage/$1.json left=$((budget - SECONDS)) begin=$SECONDS code outcome
+  local name=$1 left=$((budget - SECONDS)) begin=$SECONDS code outcome
   shift
   [ -z "$unfinished" ] || return 0
-  if [ -z "$fresh" ] && grep -qsF "\"key\": $(quoted "$key")" "$file" && ! grep -q '"outcome": "failed"' "$file"; then
+  if known "$name"; then
     done_steps=$((done_steps + 1))
     printf '%-34s done before\n' "$name"
     return 0
@@ -129,11 +135,15 @@ step() {
   printf '%-34s ' "$name"
   timeout -k 5 "$left" "$@" > "$scratch/step.out" 2> "$scratch/step.err" < /dev/null
   code=$?
-  if { [ $code -eq 124 ] || [ $code -eq 137 ]; } && [ "$begin" -gt 15 ]; then
-    printf 'out of time\n'
-    unfinished=$name
-    return 0
+  if [ $code -eq 124 ] || [ $code -eq 137 ]; then
+    if [ $ran -gt 0 ]; then # next time it comes first and has all of it
+      printf 'out of time\n'
+      unfinished=$name
+      return 0
+    fi
+    printf 'ci/gpu.sh: it takes longer than the budget of %d s\n' "$budget" >> "$scratch/step.err"
   fi
+  ran=$((ran + 1))
   case $code in
     0) outcome=passed ;;
     4) outcome='not run' ;;
@@ -237,7 +247,7 @@ stage_validate() {
   done
   local format
   for format in $formats; do # two layers of real size; the whole takes a reference some minutes
-    step "layers-$shape-$format" "$talaria" validate --synthetic "$shape:$format" --layers "${layers:-2}" --model-only \
+    step "made-up-$shape-$format" "$talaria" validate --synthetic "$shape:$format" --layers "${layers:-2}" --model-only \
       --device "$device" --json
   done
 }
@@ -298,8 +308,7 @@ stage_peer() {
     for depth in $depths; do
       for round in $(seq "$repeat"); do
         [ -z "$unfinished" ] && [ "$SECONDS" -lt "$budget" ] || { unfinished=${unfinished:-$format-d$depth-$round}; break; }
-        [ -z "$fresh" ] && grep -qsF "\"key\": $(quoted "$key")" "$out/$stage/$format-d$depth-$round-peer.json" ||
-          shared_file "$format" || break
+        { known "$format-d$depth-$round-talaria" && known "$format-d$depth-$round-peer"; } || shared_file "$format" || break
         step "$format-d$depth-$round-talaria" "$talaria" bench "$made" --device "$device" -p 512 -n 128 -d "$depth" -r 1 --json
         step "$format-d$depth-$round-peer" "$peer" -m "$made" -p 512 -n 128 -d "$depth" -r 1 -ngl $layers_on_gpu -o json
       done
@@ -356,6 +365,39 @@ summary() {
     }' "$2"
 }
 
+# Of the rows of a peer stage: medians of both engines side by side.
+compare() {
+  awk -F' \\| ' '
+    function median(key,   n, i, j, v, t) {
+      n = split(values[key], v, " ")
+      for (i = 2; i <= n; i++) for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
+      return n % 2 ? v[(n + 1) / 2] + 0 : (v[n / 2] + v[n / 2 + 1]) / 2
+    }
+    {
+      step = $1
+      sub(/^\| /, "", step)
+      engine = step ~ /-peer$/ ? "peer" : "talaria"
+      sub(/-[0-9]+-(peer|talaria)$/, "", step)
+      n = split($4, results, "; ")
+      for (i = 1; i <= n; i++) {
+        split(results[i], words, " ")
+        if (results[i] !~ /tokens\/s/) continue
+        key = step " | " words[1]
+        if (!(key in seen)) { seen[key] = 1; keys[++count] = key }
+        match(results[i], /[0-9.]+ tokens/)
+        values[key, engine] = values[key, engine] " " substr(results[i], RSTART, RLENGTH - 7)
+      }
+    }
+    END {
+      print "\n| model and depth | test | Talaria | peer | Talaria : peer |\n|---|---|---|---|---|"
+      for (i = 1; i <= count; i++) {
+        ours = median(keys[i] SUBSEP "talaria")
+        theirs = median(keys[i] SUBSEP "peer")
+        if (theirs > 0) printf "| %s | %.1f | %.1f | %.2f |\n", keys[i], ours, theirs, ours / theirs
+      }
+    }' "$1"
+}
+
 report_markdown() {
   local folder file
   printf '# %s\n\n%s on %s, driver %s, commit %s, %s\n' "$device_name" "$device" "$(uname -srm)" "${driver:-none}" "$commit" \
@@ -365,7 +407,9 @@ report_markdown() {
     printf '\n## %s\n\n| step | outcome | seconds | result |\n|---|---|---|---|\n' "$folder"
     for file in "$out/$folder"/*.json; do
       summary "$(basename "$file" .json)" "$file"
-    done
+    done > "$scratch/rows"
+    cat "$scratch/rows"
+    [ "$folder" != peer ] || compare "$scratch/rows"
   done
 }
 

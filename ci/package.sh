@@ -117,7 +117,7 @@ for notice in LICENSE NOTICE; do
 done
 {
   printf 'This distribution has parts of others; their licences:\n\n'
-  printf 'runtime/: %s, in runtime/legal\n' "$(sed -n 's/^IMPLEMENTOR="\(.*\)"/\1/p' "$image/runtime/release"), OpenJDK"
+  printf 'runtime/: %s, in runtime/legal\n' "$(sed -n 's/^IMPLEMENTOR="\(.*\)"/\1/p' "$jdk/release")'s build of OpenJDK"
   for jar in "$image"/lib/*.jar; do
     case ${jar##*/} in
       talaria.jar) ;;

@@ -165,10 +165,14 @@ struct Rows {
       scales[block] = scale;
     }
   }
-  // As a weight of a mode sees it.
-  double seen(int64_t row, int64_t column, bool int8) const {
+  // As weights of the type see it.
+  double seen(int64_t row, int64_t column, int32_t type, const Variant& variant) const {
     size_t at = static_cast<size_t>(row * stride + column);
-    return int8 ? static_cast<double>(scales[at / 32].scale) * codes[at] : values[at];
+    if (variant.int8()) return static_cast<double>(scales[at / 32].scale) * codes[at];
+    if (std::strcmp(variant.unit, "tile") == 0) return values[at];
+    if (type != TALARIA_BF16) return cpu::half_to_float(cpu::float_to_half(values[at]));
+    uint32_t bits = std::bit_cast<uint32_t>(values[at]);
+    return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
   }
 };
 
@@ -183,29 +187,37 @@ Rows random_rows(int64_t rows, int64_t columns, Random& random) {
   return x;
 }
 
-std::vector<double> product(const Weight& w, int64_t matrix, const Rows& x, int64_t row, bool int8) {
+// `energy`: the sum of all squared terms, what the result's squares come to where signs are random. It is what errors are
+// compared with, as a single result may cancel to nearly nothing.
+std::vector<double> product(const Weight& w, int64_t matrix, const Rows& x, int64_t row, const Variant& variant,
+                            double* energy) {
   std::vector<double> result(static_cast<size_t>(w.rows));
+  std::vector<double> seen(static_cast<size_t>(w.columns));
+  for (int64_t c = 0; c < w.columns; c++) seen[static_cast<size_t>(c)] = x.seen(row, c, w.format.type, variant);
+  *energy = 0;
   for (int64_t r = 0; r < w.rows; r++) {
     double sum = 0;
-    for (int64_t c = 0; c < w.columns; c++) sum += w.at(matrix, r, c) * x.seen(row, c, int8);
+    for (int64_t c = 0; c < w.columns; c++) {
+      double term = w.at(matrix, r, c) * seen[static_cast<size_t>(c)];
+      sum += term;
+      *energy += term * term;
+    }
     result[static_cast<size_t>(r)] = sum;
   }
   return result;
 }
 
 // Normalised mean squared error of a row.
-double error(const float* actual, const std::vector<double>& expected) {
-  double wrong = 0, all = 0;
-  for (size_t i = 0; i < expected.size(); i++) {
-    wrong += (actual[i] - expected[i]) * (actual[i] - expected[i]);
-    all += expected[i] * expected[i];
-  }
-  return wrong / (all + 1e-30);
+double error(const float* actual, const std::vector<double>& expected, double energy) {
+  double wrong = 0;
+  for (size_t i = 0; i < expected.size(); i++) wrong += (actual[i] - expected[i]) * (actual[i] - expected[i]);
+  return wrong / (energy + 1e-30);
 }
 
+// Activations are rounded as the kernel rounds them: what is left are quantised weights in float16, and sums in float32.
 double bound(const Format& format, const Variant& variant) {
-  if (variant.int8() || std::strcmp(variant.unit, "tile") == 0) return 1e-11;
-  return format.type == TALARIA_BF16 ? 1e-5 : 5e-7;
+  bool rounds_weights = !variant.int8() && std::strcmp(variant.unit, "tile") != 0 && format.quantised();
+  return rounds_weights ? 5e-7 : 1e-11;
 }
 
 template <typename T>
@@ -286,10 +298,14 @@ Bits check_dense(const Weight& w, const Rows& x, int32_t rows, bool wanted, bool
   args.target_stride = stride, args.add = add, args.choice = wanted ? WANTED_ROWS : BATCH_ROWS, args.grouped = NONE;
   launch(name, blocks(x.rows, variant.tokens), blocks(w.rows, variant.weight_rows), args);
   for (int32_t row = 0; row < rows; row++) {
-    std::vector<double> expected = product(w, 0, x, row, variant.int8());
+    double energy;
+    std::vector<double> expected = product(w, 0, x, row, variant, &energy);
     const float* actual = &target[static_cast<size_t>(row * stride)];
-    for (size_t i = 0; add && i < expected.size(); i++) expected[i] += before(static_cast<size_t>(row * stride) + i);
-    double off = error(actual, expected);
+    for (size_t i = 0; add && i < expected.size(); i++) {
+      double value = before(static_cast<size_t>(row * stride) + i);
+      expected[i] += value, energy += value * value;
+    }
+    double off = error(actual, expected, energy);
     expect(off <= bound(w.format, variant), name, off, bound(w.format, variant));
     expect(untouched(actual + w.rows, actual + stride), name + " wrote behind a row", 1, 0);
   }
@@ -309,12 +325,15 @@ Bits check_pairs(const Weight& w, const Rows& x, const Pairs& pairs, int32_t gro
   launch(name_of("product", w.format, variant), pairs.grid(), blocks(w.rows, variant.weight_rows), args);
   for (int32_t p = 0; p < count; p++) {
     int64_t source = grouped == PAIRS ? p : p / pairs.used;
-    std::vector<double> expected = product(w, pairs.expert_of[static_cast<size_t>(p)], x, source, variant.int8());
+    double energy;
+    std::vector<double> expected = product(w, pairs.expert_of[static_cast<size_t>(p)], x, source, variant, &energy);
+    if (grouped == PAIRS) energy *= pairs.weight(p) * pairs.weight(p);
     for (size_t i = 0; i < expected.size(); i++) {
       if (grouped == PAIRS) expected[i] *= pairs.weight(p);
-      if (add) expected[i] += before(static_cast<size_t>(p * w.rows) + i);
+      double value = add ? before(static_cast<size_t>(p * w.rows) + i) : 0;
+      expected[i] += value, energy += value * value;
     }
-    double off = error(&target[static_cast<size_t>(p * w.rows)], expected);
+    double off = error(&target[static_cast<size_t>(p * w.rows)], expected, energy);
     expect(off <= bound(w.format, variant), name, off, bound(w.format, variant));
   }
   expect(untouched(target.data() + count * w.rows, target.data() + target.size()), name + " wrote behind", 1, 0);
@@ -341,15 +360,20 @@ Bits check_gate_up(const Weight& gate, const Weight& up, const Rows& x, const Pa
   }
   for (int32_t p = 0; p < count; p++) {
     int64_t e = pairs.expert_of[static_cast<size_t>(p)];
-    std::vector<double> expected = product(gate, e, x, p / pairs.used, variant.int8()),
-                        factor = product(up, e, x, p / pairs.used, variant.int8());
-    for (size_t i = 0; i < expected.size(); i++) expected[i] *= factor[i] / (1 + std::exp(-expected[i]));
+    double energy;
+    std::vector<double> expected = product(gate, e, x, p / pairs.used, variant, &energy),
+                        factor = product(up, e, x, p / pairs.used, variant, &energy);
+    energy = 0;
+    for (size_t i = 0; i < expected.size(); i++) {
+      expected[i] *= factor[i] / (1 + std::exp(-expected[i]));
+      energy += expected[i] * expected[i];
+    }
     std::vector<float> actual(static_cast<size_t>(out.stride));
     for (size_t i = 0; i < actual.size(); i++) {
       actual[i] = plain ? values[static_cast<size_t>(p * out.stride) + i]
-                        : static_cast<float>(out.seen(p, static_cast<int64_t>(i), true));
+                        : static_cast<float>(out.seen(p, static_cast<int64_t>(i), 0, {"int8", "", 0, 0}));
     }
-    double most = plain ? 4 * bound(gate.format, variant) : 1e-3, off = error(actual.data(), expected);
+    double most = plain ? 4 * bound(gate.format, variant) : 1e-3, off = error(actual.data(), expected, energy);
     expect(off <= most, name, off, most);
     for (size_t i = static_cast<size_t>(gate.rows); i < actual.size(); i++) {
       expect(actual[i] == 0, name + " behind a row", actual[i], 0);
@@ -374,6 +398,13 @@ std::vector<Variant> variants_of(const Format& format, const char* mode) {
   bool int8 = std::strcmp(mode, "int8") == 0;
   if (int8 && !format.quantised()) return result;
   result.push_back({mode, "tile", int8 ? 128 : 64, 64});
+  if (format.type == TALARIA_F32) return result;  // matrix units would round it
+  if (simt::lanes == 32) {
+    result.push_back({mode, "mma", 128, 64});
+    result.push_back({mode, "wmma", 128, 64});
+  } else {
+    result.push_back({mode, "mfma", 128, 64});
+  }
   return result;
 }
 

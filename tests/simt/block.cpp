@@ -38,9 +38,7 @@ void misaligned(const void* address) {
   std::snprintf(text, sizeof text, "thread %u reads from the misaligned address %p", thread(), address);
   processor->fail(text);
 }
-void detail::too_wide() {
-  processor->fail("an exchange of more than 64 bytes");
-}
+void fault(const char* what) { processor->fail(what); }
 
 Processor& Processor::here() {
   thread_local std::unique_ptr<Processor> mine;

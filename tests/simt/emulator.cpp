@@ -19,17 +19,6 @@ struct TestArgs {
   uint32_t choice;
 };
 
-// An empty string, or what the emulator says is wrong.
-template <typename Args>
-std::string complaint(const char* kernel, simt::Grid grid, const Args& args, Order order = Order::FORWARD) {
-  try {
-    simt::run(*simt::find(kernel), grid, &args, sizeof args, order, 7);
-  } catch (const std::runtime_error& e) {
-    return e.what();
-  }
-  return {};
-}
-
 void expect_says(const std::string& text, const std::string& part) {
   expect(text.find(part) != std::string::npos, "\"" + text + "\" says \"" + part + "\"");
 }

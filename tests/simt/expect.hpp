@@ -4,7 +4,10 @@
 #include <cstdio>
 #include <iostream>
 #include <source_location>
+#include <stdexcept>
 #include <string>
+
+#include "simt.hpp"
 
 inline int64_t expectations = 0, failures = 0;
 
@@ -20,6 +23,18 @@ void expect_equal(const A& actual, const B& wanted, std::source_location at = st
   if (actual == wanted) return;
   if (failures++ >= 20) return;
   std::cerr << at.file_name() << ":" << at.line() << ": " << actual << ", not " << wanted << "\n";
+}
+
+// An empty string, or what the emulator says is wrong.
+template <typename Args>
+std::string complaint(const char* kernel, talaria::simt::Grid grid, const Args& args,
+                      talaria::simt::Order order = talaria::simt::Order::FORWARD) {
+  try {
+    talaria::simt::run(*talaria::simt::find(kernel), grid, &args, sizeof args, order, 7);
+  } catch (const std::runtime_error& e) {
+    return e.what();
+  }
+  return {};
 }
 
 // What main returns.

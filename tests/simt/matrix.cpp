@@ -131,23 +131,30 @@ void test_unit(const Instruction& in, Element type) {
 
 }  // namespace
 
-// Multiplies by what `call` names, a function or a unit's.
-#define MULTIPLY_KERNEL(name, Value, a_words, b_words, sums, call)                                            \
-  KERNEL(name, FragmentArgs, 128) {                                                                           \
-    uint32_t left[a_words], right[b_words];                                                                   \
-    Value sum[sums];                                                                                          \
-    for (uint32_t i = 0; i < a_words; i++) left[i] = a.a[thread_index() * a_words + i];                       \
-    for (uint32_t i = 0; i < b_words; i++) right[i] = a.b[thread_index() * b_words + i];                      \
-    std::memcpy(sum, a.c + thread_index() * sums, sizeof sum);                                                \
-    call(sum, left, right);                                                                                   \
-    std::memcpy(a.c + thread_index() * sums, sum, sizeof sum);                                                \
+// Multiplies once, with the fragments that the arguments have for each lane.
+#define MULTIPLY_KERNEL(name, Unit)                                                                                   \
+  KERNEL(name, FragmentArgs, 128) {                                                                                   \
+    uint32_t left[Unit::a_words], right[Unit::b_words];                                                               \
+    Unit::Sum sum[Unit::sums];                                                                                        \
+    for (uint32_t i = 0; i < Unit::a_words; i++) left[i] = a.a[thread_index() * Unit::a_words + i];                   \
+    for (uint32_t i = 0; i < Unit::b_words; i++) right[i] = a.b[thread_index() * Unit::b_words + i];                  \
+    std::memcpy(sum, a.c + thread_index() * Unit::sums, sizeof sum);                                                  \
+    Unit::multiply(sum, left, right);                                                                                 \
+    std::memcpy(a.c + thread_index() * Unit::sums, sum, sizeof sum);                                                  \
   }
 
 #if defined(TALARIA_HAS_MMA)
-MULTIPLY_KERNEL(m16n8k32_s8, int32_t, 4, 2, 4, MmaInt8::multiply)
-MULTIPLY_KERNEL(m16n8k16_s8, int32_t, 2, 1, 4, mma_m16n8k16_s8)
-MULTIPLY_KERNEL(m16n8k16_f16, float, 4, 2, 4, MmaHalf::multiply)
-MULTIPLY_KERNEL(m16n8k16_bf16, float, 4, 2, 4, MmaBfloat::multiply)
+MULTIPLY_KERNEL(m16n8k32_s8, MmaInt8)
+MULTIPLY_KERNEL(m16n8k16_f16, MmaHalf)
+MULTIPLY_KERNEL(m16n8k16_bf16, MmaBfloat)
+
+KERNEL(m16n8k16_s8, FragmentArgs, 128) {
+  uint32_t left[2] = {a.a[thread_index() * 2], a.a[thread_index() * 2 + 1]}, right[1] = {a.b[thread_index()]};
+  int32_t sum[4];
+  std::memcpy(sum, a.c + thread_index() * 4, sizeof sum);
+  mma_m16n8k16_s8(sum, left, right);
+  std::memcpy(a.c + thread_index() * 4, sum, sizeof sum);
+}
 
 namespace {
 struct Tiles {
@@ -225,13 +232,67 @@ void test_ldmatrix() {
   }
   std::vector<uint32_t> words(32 * 4);
   TilesArgs args{source.data(), words.data(), 4, 0, 1, 0};
-  std::string text;
-  try {
-    simt::run(*simt::find("load_tiles"), {{1, 1, 1}, 32, 0}, &args, sizeof args, simt::Order::FORWARD, 3);
-  } catch (const std::exception& e) {
-    text = e.what();
-  }
+  std::string text = complaint("load_tiles", {{1, 1, 1}, 32, 0}, args);
   expect(text.find("thread 3 reads from the misaligned address") != std::string::npos, text);
+}
+
+}  // namespace
+#endif
+
+#if defined(TALARIA_HAS_MFMA)
+MULTIPLY_KERNEL(mfma16_s8, Mfma16Int8)
+MULTIPLY_KERNEL(mfma32_s8, Mfma32Int8)
+MULTIPLY_KERNEL(mfma16_f16, Mfma16Half)
+MULTIPLY_KERNEL(mfma32_f16, Mfma32Half)
+MULTIPLY_KERNEL(mfma16_bf16, Mfma16Bfloat)
+MULTIPLY_KERNEL(mfma32_bf16, Mfma32Bfloat)
+
+namespace {
+
+// AMD's matrix instruction calculator: A[i][k] is in lane i + 16 * (k / 4), element k % 4, and so on.
+void test_mfma() {
+  Layout a16 = [](uint32_t lane, uint32_t i) { return Place{lane & 15, (lane >> 4) * 4 + i}; };
+  Layout b16 = [](uint32_t lane, uint32_t i) { return Place{(lane >> 4) * 4 + i, lane & 15}; };
+  Layout c16 = [](uint32_t lane, uint32_t i) { return Place{(lane >> 4) * 4 + i, lane & 15}; };
+  Layout a32 = [](uint32_t lane, uint32_t i) { return Place{lane & 31, (lane >> 5) * 4 + i}; };
+  Layout b32 = [](uint32_t lane, uint32_t i) { return Place{(lane >> 5) * 4 + i, lane & 31}; };
+  Layout c32 = [](uint32_t lane, uint32_t i) { return Place{(i >> 2) * 8 + (lane >> 5) * 4 + (i & 3), lane & 31}; };
+  test_unit<Mfma16Int8>({"mfma16_s8", 64, 16, 16, 16, 4, 4, 4, a16, b16, c16}, INT8);
+  test_unit<Mfma32Int8>({"mfma32_s8", 64, 32, 32, 8, 4, 4, 16, a32, b32, c32}, INT8);
+  test_unit<Mfma16Half>({"mfma16_f16", 64, 16, 16, 16, 4, 4, 4, a16, b16, c16}, HALF);
+  test_unit<Mfma32Half>({"mfma32_f16", 64, 32, 32, 8, 4, 4, 16, a32, b32, c32}, HALF);
+  test_unit<Mfma16Bfloat>({"mfma16_bf16", 64, 16, 16, 16, 4, 4, 4, a16, b16, c16}, BFLOAT);
+  test_unit<Mfma32Bfloat>({"mfma32_bf16", 64, 32, 32, 8, 4, 4, 16, a32, b32, c32}, BFLOAT);
+}
+
+}  // namespace
+#endif
+
+#if defined(TALARIA_HAS_WMMA)
+MULTIPLY_KERNEL(wmma_s8, WmmaInt8)
+MULTIPLY_KERNEL(wmma_f16, WmmaHalf)
+MULTIPLY_KERNEL(wmma_bf16, WmmaBfloat)
+
+KERNEL(wmma_of_different_halves, FragmentArgs, 32) {
+  uint32_t words[4] = {thread_index(), 0, 0, 0};
+  int32_t sums[8] = {};
+  wmma_16x16x16_s8(sums, words, words);
+  a.c[thread_index()] = static_cast<uint32_t>(sums[0]);
+}
+
+namespace {
+
+// AMD's matrix instruction calculator: A[i][k] is in lanes i and i + 16, element k; D[i][j] in lane j + 16 * (i % 2), i / 2.
+void test_wmma() {
+  Layout a = [](uint32_t lane, uint32_t i) { return Place{lane & 15, i}; };
+  Layout b = [](uint32_t lane, uint32_t i) { return Place{i, lane & 15}; };
+  Layout c = [](uint32_t lane, uint32_t i) { return Place{i * 2 + (lane >> 4), lane & 15}; };
+  test_unit<WmmaInt8>({"wmma_s8", 32, 16, 16, 16, 16, 16, 8, a, b, c}, INT8);
+  test_unit<WmmaHalf>({"wmma_f16", 32, 16, 16, 16, 16, 16, 8, a, b, c}, HALF);
+  test_unit<WmmaBfloat>({"wmma_bf16", 32, 16, 16, 16, 16, 16, 8, a, b, c}, BFLOAT);
+  std::vector<uint32_t> out(32);
+  std::string text = complaint("wmma_of_different_halves", {{1, 1, 1}, 32, 0}, FragmentArgs{nullptr, nullptr, out.data()});
+  expect(text.find("lanes 16 apart do not hold the same") != std::string::npos, text);
 }
 
 }  // namespace
@@ -241,6 +302,12 @@ int main() {
 #if defined(TALARIA_HAS_MMA)
   test_mma();
   test_ldmatrix();
+#endif
+#if defined(TALARIA_HAS_WMMA)
+  test_wmma();
+#endif
+#if defined(TALARIA_HAS_MFMA)
+  test_mfma();
 #endif
   return report_expectations("matrix");
 }

@@ -32,6 +32,7 @@ void warp_barrier(TALARIA_SIMT_PLACE);  // all lanes of the hardware warp
 // The block's memory: the same for all its threads; NaNs when the block begins. A kernel asks for one size only.
 void* shared(size_t bytes);
 [[noreturn]] void misaligned(const void* address);
+[[noreturn]] void fault(const char* what);  // whatever else a kernel may not do
 
 // Gives `mine` (at most 64 bytes) to the other lanes of the hardware warp and returns when all have given theirs: then
 // received(lane) is what that lane gave, until the next exchange of this thread.
@@ -99,7 +100,6 @@ extern thread_local constinit Running running;
 // Where a thread waits.
 enum class Wait : uint32_t { NOTHING, EXCHANGE, WARP_BARRIER, BARRIER, RETURNED };
 void wait(Wait what, uint32_t bytes, const char* file, int line);
-[[noreturn]] void too_wide();
 
 }  // namespace detail
 
@@ -110,7 +110,7 @@ inline uint32_t grid(int axis) { return detail::running.grid[axis]; }
 inline void barrier(const char* file, int line) { detail::wait(detail::Wait::BARRIER, 0, file, line); }
 inline void warp_barrier(const char* file, int line) { detail::wait(detail::Wait::WARP_BARRIER, 0, file, line); }
 inline void exchange(const void* mine, size_t bytes, const char* file, int line) {
-  if (bytes > 64) detail::too_wide();
+  if (bytes > 64) fault("an exchange of more than 64 bytes");
   std::memcpy(detail::running.given + thread() % lanes * bytes, mine, bytes);
   detail::wait(detail::Wait::EXCHANGE, static_cast<uint32_t>(bytes), file, line);
 }
