@@ -40,18 +40,16 @@ plant() {
 
 build() { cmake --build "$tree/build" --target talaria_simt ops >"$log" 2>&1; }
 
-# test_with ORDER ARGUMENT...: 0 if all cases pass. A bug may make a kernel run for ever.
+# test_with ORDER FILTER: 0 if all cases pass. A bug may make a kernel run for ever.
 test_with() {
-  local order=$1
-  shift
-  TALARIA_SIMT_ORDER=$order timeout 300 \
-    "$tree/build/tests/kernels/ops" "$tree"/build/lib/libtalaria_simt.* --first --no-replay "$@" >"$log" 2>&1
+  TALARIA_SIMT_ORDER=$1 timeout 300 "$tree/build/tests/kernels/ops" "$tree"/build/lib/libtalaria_simt.* \
+    --short --first --no-replay --filter "$2" >"$log" 2>&1
 }
 
 # try_bug: sets outcome and by.
 try_bug() {
-  local file order arguments code
-  file=$(field file) order=$(field order) arguments=$(field run)
+  local file order code
+  file=$(field file) order=$(field order)
   read_texts
   rm -rf "$tree" && cp -a "$clean" "$tree" || exit 1
   by=''
@@ -64,8 +62,7 @@ try_bug() {
     return
   fi
   for order in ${order:-forward reverse}; do
-    # shellcheck disable=SC2086
-    test_with "$order" ${arguments:---short}
+    test_with "$order" "$(field filter)"
     code=$?
     [ $code -eq 0 ] && continue
     outcome=found by=$(sed -n 's/^FAILED \([^:]*\):.*/\1/p' "$log" | head -n 1)
@@ -85,7 +82,7 @@ if ! cmake $generator -S "$tree" -B "$tree/build" -DCMAKE_BUILD_TYPE=Release >"$
   tail -n 20 "$log" >&2
   exit 1
 fi
-if ! test_with forward --short; then
+if ! test_with forward ''; then
   printf 'ci/mutate.sh: ops fails without any bug\n' >&2
   tail -n 20 "$log" >&2
   exit 1

@@ -78,7 +78,8 @@ DEVICE float scattered_sum(float (&value)[HEADS], uint32_t lanes) {
 
 // scale * q k of every position and head
 template <typename Kv, int HEADS>
-DEVICE void split_scores(const AttentionArgs& a, SplitMemory& memory, const SplitPlace& place, const float* const (&q)[HEADS]) {
+DEVICE void split_scores(const AttentionArgs& a, SplitMemory& memory, const SplitPlace& place,
+                         const float* const (&q)[HEADS]) {
   float query[HEADS][8];
   UNROLL
   for (int h = 0; h < HEADS; h++) {

@@ -173,7 +173,8 @@ DEVICE void attend_tile(const AttentionArgs& a, const AttentionTile& tile, TileM
 
 // A row begins a tile where it does not follow the row before, and at every row number that is a multiple of tile_rows.
 DEVICE bool follows(const BatchArg& batch, int32_t row, int32_t tile_rows) {
-  return row % tile_rows != 0 && batch.table[row] == batch.table[row - 1] && batch.position[row] == batch.position[row - 1] + 1;
+  return row % tile_rows != 0 && batch.table[row] == batch.table[row - 1] &&
+         batch.position[row] == batch.position[row - 1] + 1;
 }
 
 // The rows of the tile that begins at `row`; 0: none does.

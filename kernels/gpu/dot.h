@@ -305,7 +305,7 @@ DEVICE void lane_products(const Matrix (&m)[R], const int64_t (&row)[R], const R
     UNROLL
     for (int i = 0; i < M; i++) sum[r][i] = 0;
   }
-  constexpr int under_way = M == 1 ? 2 : 1;  // more would need more registers than there are
+  [[maybe_unused]] constexpr int under_way = M == 1 ? 2 : 1;  // more would need more registers than there are
   _Pragma("unroll under_way")
   for (int32_t chunk = static_cast<int32_t>(lane_index()); chunk < chunks; chunk += 32) {
     Weights weights[R];

@@ -134,7 +134,7 @@ struct AttentionInputArgs {
 // A split is so many positions at most.
 enum { ATTENTION_MOST_POSITIONS = 256 };
 // Queries of a tile: rows times the heads that a block takes. Heads are at most so large.
-enum { ATTENTION_TILE_QUERIES = 32, ATTENTION_MMA_QUERIES = 128, ATTENTION_TILE_MOST_DIM = 128 };
+enum { ATTENTION_TILE_QUERIES = 32, ATTENTION_MMA_QUERIES = 64, ATTENTION_TILE_MOST_DIM = 128 };
 
 // The batch's rows for attention, when there are many: tiles, which are runs of consecutive rows at consecutive positions
 // of one sequence, and single rows. attention_runs writes it: numbers of tiles and of single rows, the single rows

@@ -22,11 +22,10 @@ struct Plan {
   bool tiles;
   int32_t tile_rows;
   Kernel tile_kernel;
-  uint32_t tile_threads;
   int64_t partial_bytes, run_bytes;
 };
 
-Plan plan_of(const AttentionShape& shape) {
+Plan plan_of(const Properties& properties, const AttentionShape& shape, int32_t kv_type) {
   Plan plan{};
   int32_t group = shape.heads / shape.kv_heads;
   plan.splits = (shape.positions + split_positions - 1) / split_positions;
@@ -38,9 +37,9 @@ Plan plan_of(const AttentionShape& shape) {
   plan.tiles = !shape.batch_invariant && shape.rows >= least_tiled_rows && shape.head_dim % 8 == 0 &&
                shape.head_dim <= ATTENTION_TILE_MOST_DIM;
   if (!plan.tiles) return plan;
-  plan.tile_kernel = Kernel::attention_tile;
-  plan.tile_threads = 128;
-  plan.tile_rows = ATTENTION_TILE_QUERIES / plan.block_heads;
+  bool matrix_unit = (properties.needs & MMA_F16) != 0 && kv_type != TALARIA_F32 && shape.head_dim % 16 == 0;
+  plan.tile_kernel = matrix_unit ? Kernel::attention_mma : Kernel::attention_tile;
+  plan.tile_rows = (matrix_unit ? ATTENTION_MMA_QUERIES : ATTENTION_TILE_QUERIES) / plan.block_heads;
   plan.run_bytes = talaria_round_up((2 + plan.most_single + 2 * int64_t{shape.rows}) * 4, 256);
   return plan;
 }
@@ -57,7 +56,8 @@ void append_single(std::vector<Launch>& to, const Properties& properties, const 
                    const AttentionArgs& args, uint32_t rows) {
   int32_t group = shape.heads / shape.kv_heads;
   uint32_t head_blocks = static_cast<uint32_t>(shape.kv_heads * ((group + args.block_heads - 1) / args.block_heads));
-  append(to, properties, Launch::of(Kernel::attention_split, static_cast<uint32_t>(args.splits), head_blocks, rows, 128, args));
+  uint32_t splits = static_cast<uint32_t>(args.splits);
+  append(to, properties, Launch::of(Kernel::attention_split, splits, head_blocks, rows, 128, args));
   uint32_t columns = columns_blocks(int64_t{shape.heads} * shape.head_dim);
   append(to, properties, Launch::of(Kernel::attention_combine, columns, rows, 1, 128, args));
 }
@@ -70,7 +70,7 @@ void append_tiles(std::vector<Launch>& to, const Properties& properties, const A
   uint32_t head_blocks = static_cast<uint32_t>(shape.kv_heads * ((group + plan.block_heads - 1) / plan.block_heads));
   uint32_t rows = static_cast<uint32_t>(shape.rows);
   uint32_t tiles = std::min(rows, rows / static_cast<uint32_t>(plan.tile_rows) + more_tiles);
-  append(to, properties, Launch::of(plan.tile_kernel, tiles, head_blocks, 1, plan.tile_threads, args));
+  append(to, properties, Launch::of(plan.tile_kernel, tiles, head_blocks, 1, 128, args));
   if (args.out.values == nullptr && args.out.codes == nullptr) return;
   QuantizeArgs quantize{args.attended, args.out, args.batch, int64_t{shape.heads} * shape.head_dim};
   append(to, properties, Launch::of(Kernel::quantize, rows, 1, 1, 256, quantize));
@@ -78,14 +78,14 @@ void append_tiles(std::vector<Launch>& to, const Properties& properties, const A
 
 }  // namespace
 
-int64_t attention_scratch_bytes(const Properties&, const AttentionShape& shape) {
-  Plan plan = plan_of(shape);
+int64_t attention_scratch_bytes(const Properties& properties, const AttentionShape& shape) {
+  Plan plan = plan_of(properties, shape, TALARIA_F32);  // for every type the same bytes
   return plan.partial_bytes + plan.run_bytes;
 }
 
 void append_attention(std::vector<Launch>& to, const Properties& properties, const AttentionShape& shape,
                       AttentionArgs args, void* scratch) {
-  Plan plan = plan_of(shape);
+  Plan plan = plan_of(properties, shape, args.kv.type);
   args.partial = static_cast<float*>(scratch);
   args.heads = shape.heads;
   args.splits = plan.splits;

@@ -1,5 +1,7 @@
-// ops LIBRARY [--short] [--filter TEXT] [--list] [--first] [--no-replay]   each op of a backend against the oracle; exit 1 on a failure
-// ops LIBRARY --bench [--filter TEXT] [--json] [--megabytes N]   the same ops at real shapes: time, bytes, bandwidth
+// ops LIBRARY [--short] [--filter TEXT] [--list] [--verbose] [--first] [--no-replay]
+//   each op of a backend against the oracle; exit 1 on a failure
+// ops LIBRARY --bench [--filter TEXT] [--json] [--megabytes N]
+//   the same ops at real shapes: time, bytes, bandwidth
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -19,7 +21,7 @@ struct Count {
 };
 
 // Runs a case and prints what is wrong with it.
-void run_case(Session& session, const Case& c, Count& count) {
+void run_case(Session& session, const Case& c, Count& count, bool verbose) {
   auto begin = std::chrono::steady_clock::now();
   try {
     c.run(session);
@@ -34,16 +36,18 @@ void run_case(Session& session, const Case& c, Count& count) {
     count.skipped++;
     if (count.why.empty()) count.why = e.text;
   }
-  count.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  count.seconds += seconds;
+  if (verbose) std::printf("%8.3f s  %s\n", seconds, c.name.c_str());
   std::fflush(stdout);
 }
 
-int run_cases(Session& session, const std::vector<Case>& cases, bool stop) {
+int run_cases(Session& session, const std::vector<Case>& cases, bool stop, bool verbose) {
   std::vector<std::string> order;
   std::map<std::string, Count> counts;
   for (const Case& c : cases) {
     if (!counts.count(c.op)) order.push_back(c.op);
-    run_case(session, c, counts[c.op]);
+    run_case(session, c, counts[c.op], verbose);
     if (stop && counts[c.op].failed > 0) break;
     session.reopen_if_lost();
   }
@@ -65,7 +69,7 @@ int run_cases(Session& session, const std::vector<Case>& cases, bool stop) {
 struct Arguments {
   const char* library = nullptr;
   const char* filter = "";
-  bool brief = false, list = false, first = false, bench = false, replay = true;  // first: stops at the first failure
+  bool brief = false, list = false, first = false, verbose = false, bench = false, replay = true;  // first: stops at the first failure
   BenchOptions options;
 
   bool parse(int count, char** arguments) {
@@ -74,6 +78,7 @@ struct Arguments {
       bool more = i + 1 < count;
       if (!std::strcmp(a, "--short")) brief = true;
       else if (!std::strcmp(a, "--list")) list = true;
+      else if (!std::strcmp(a, "--verbose")) verbose = true;
       else if (!std::strcmp(a, "--first")) first = true;
       else if (!std::strcmp(a, "--bench")) bench = true;
       else if (!std::strcmp(a, "--json")) options.json = true;
@@ -107,7 +112,7 @@ int run(const Arguments& arguments) {
     Session session(arguments.library);
     session.replay = arguments.replay;
     if (arguments.bench) return bench(session, arguments.filter, arguments.options);
-    return run_cases(session, list.cases, arguments.first);
+    return run_cases(session, list.cases, arguments.first, arguments.verbose);
   } catch (const Wrong& e) {
     std::fprintf(stderr, "ops: %s\n", e.text.c_str());
   } catch (const Unsupported& e) {
@@ -125,7 +130,7 @@ int main(int count, char** arguments) {
   ops::Arguments parsed;
   if (!parsed.parse(count, arguments)) {
     std::fprintf(stderr,
-                 "usage: ops LIBRARY [--short] [--filter TEXT] [--list] [--first] [--no-replay]\n"
+                 "usage: ops LIBRARY [--short] [--filter TEXT] [--list] [--verbose] [--first] [--no-replay]\n"
                  "       ops LIBRARY --bench [--filter TEXT] [--json] [--megabytes N]\n");
     return 2;
   }

@@ -187,6 +187,7 @@ class Rig {
   }
   // Runs the step, twice if the session replays, and checks what must not have changed. Ends the step.
   void run();
+  void run_once();
   // The same in pieces: what the tensors held at first; the end of the step; a run; what it left, and what it may not.
   void restore();
   void end();

@@ -51,7 +51,8 @@ struct Queries {
   Values expected;
   Floats computed;
 };
-Queries append(Rig& rig, Caches& kv, const Projections& p, int32_t layer, const Batch& batch, const Floats& x) {
+Queries append(Rig& rig, Caches& kv, const Projections& p, int32_t layer, const Batch& batch, const Floats& x,
+               bool replay) {
   talaria_attention_input_args args = input_args(rig, kv, p, layer);
   Values n = oracle::rms_norm(exact(x), p.norm, p.epsilon);
   Values q = oracle::product(p.wq, 0, n, rig.rounding), k = oracle::product(p.wk, 0, n, rig.rounding);
@@ -64,7 +65,7 @@ Queries append(Rig& rig, Caches& kv, const Projections& p, int32_t layer, const 
   Buffer& target = rig.output("q", batch.rows(), p.wq.rows);
   args.x = rig.floats("x", x, p.norm.columns).handle, args.q = target.handle;
   rig.append(TALARIA_OP_ATTENTION_INPUT, args);
-  rig.run();
+  replay ? rig.run() : rig.run_once();
   return {q, Rig::floats_of(target)};
 }
 
@@ -147,7 +148,7 @@ void attention_input(Session& session, const InputCase& c, uint64_t seed) {
                 random_weight(c.wv, 1, c.heads.kv_width(), c.hidden, seed + 3), c.rope_dims, 1e6f, 1e-5f};
   Floats x = settled(random_rows(c.rows, c.hidden, seed + 4), p.norm, p.epsilon, rig.rounding);
   Caches kv(rig, c.kv, layers, c.rows + 1, c.positions, c.heads);
-  Queries q = append(rig, kv, p, layer, batch, x);
+  Queries q = append(rig, kv, p, layer, batch, x, true);
   compare("q", q.computed, q.expected, p.wq.rows, product_bound(c.wq, c.mode));
 
   Batch blocks = each_block(c, place);
@@ -167,6 +168,9 @@ struct AttentionCase {
   int64_t positions;             // per block
   std::vector<int32_t> lengths;  // of the sequences
   bool large;                    // scores far apart, so that the running maximum moves
+  // Rows of each sequence: 0: the first position, the middle, and both sides of the last, in falling order; else so many
+  // positions one after the other up to the last one, as of a prompt.
+  std::vector<int32_t> runs = {};
 };
 
 constexpr int64_t fill_hidden = 32;
@@ -198,6 +202,19 @@ Batch scattered(const AttentionCase& c, int64_t rows, uint64_t seed) {
   return batch;
 }
 
+Batch query_rows(const AttentionCase& c, uint64_t seed) {
+  int64_t rows = 0;
+  for (size_t i = 0; i < c.lengths.size(); i++) rows += c.runs.empty() || c.runs[i] == 0 ? 4 : c.runs[i];
+  Batch batch = scattered(c, rows, seed);
+  for (int32_t sequence = static_cast<int32_t>(c.lengths.size()) - 1; sequence >= 0; sequence--) {
+    int32_t last = c.lengths[sequence] - 1, run = c.runs.empty() ? 0 : c.runs[sequence];
+    for (int32_t position = last - run + 1; position <= last; position++) batch.row(0, position, sequence);
+    if (run > 0) continue;
+    for (int32_t position : {last, std::max(0, last - 1), last / 2, 0}) batch.row(0, position, sequence);
+  }
+  return batch;
+}
+
 void attention(Session& session, const AttentionCase& c, uint64_t seed) {
   int64_t all = std::accumulate(c.lengths.begin(), c.lengths.end(), int64_t{0}), blocks = 0;
   for (int32_t length : c.lengths) blocks += (length + c.positions - 1) / c.positions;
@@ -207,19 +224,14 @@ void attention(Session& session, const AttentionCase& c, uint64_t seed) {
   }
   Rig rig(session, c.mode, fill);
   Projections p{f32_weight(1, 1, fill_hidden, Floats(fill_hidden, 1)),
-                f32_weight(1, c.heads.width(), fill_hidden, multiples(c.heads.width() * fill_hidden, 4, 0.125f, seed + 3)),
+                f32_weight(1, c.heads.dim, fill_hidden, multiples(c.heads.dim * fill_hidden, 4, 0.125f, seed + 3)),  // one head: not used
                 f32_weight(1, c.heads.kv_width(), fill_hidden, multiples(c.heads.kv_width() * fill_hidden, 4, 0.125f, seed + 4)),
                 f32_weight(1, c.heads.kv_width(), fill_hidden, multiples(c.heads.kv_width() * fill_hidden, 4, 0.125f, seed + 5)),
                 2, 1e6f, 1e-12f};  // RoPE of 2: of a head's pairs the first alone is turned
   Caches kv(rig, c.kv, 2, blocks, c.positions, c.heads);
-  append(rig, kv, p, 1, fill, multiples(all * fill_hidden, 1, 1, seed + 2));
+  append(rig, kv, p, 1, fill, multiples(all * fill_hidden, 1, 1, seed + 2), false);
 
-  // The first position, the middle, and both sides of the last: those in front of others must not see them.
-  Batch batch = scattered(c, static_cast<int64_t>(c.lengths.size()) * 4, seed);
-  for (int32_t sequence = static_cast<int32_t>(c.lengths.size()) - 1; sequence >= 0; sequence--) {
-    int32_t last = c.lengths[sequence] - 1;
-    for (int32_t position : {0, last / 2, std::max(0, last - 1), last}) batch.row(0, position, sequence);
-  }
+  Batch batch = query_rows(c, seed);
   Floats q = random_rows(batch.rows(), c.heads.width(), seed + 1);
   if (!c.large) {
     for (float& value : q) value *= std::fabs(value) > 20 ? 0.1f : 0.5f;
@@ -247,7 +259,8 @@ void add_attention_cases(CaseList& list) {
       input({t, t, t, TALARIA_F16, mode, {4, 1, 64}, 1, columns_of(t, 256), 32, 64}, true);
       input({t, t, t, first ? TALARIA_Q8_0 : TALARIA_F32, mode, {2, 2, 128}, 3, columns_of(t, 33), 16, 128}, true);
       input({t, t, t, TALARIA_F16, mode, {8, 2, 64}, 7, columns_of(t, 31), 32, 32}, first);
-      input({t, t, t, first ? TALARIA_F32 : TALARIA_Q8_0, mode, {4, 2, 64}, 33, columns_of(t, 65), 32, 64}, false);
+      input({t, t, t, first ? TALARIA_F32 : TALARIA_Q8_0, mode, {4, 2, 64}, 33, columns_of(t, 65), 32, 64},
+            (t == TALARIA_Q4_K || t == TALARIA_F16) && first);
       input({t, t, t, TALARIA_F16, mode, {3, 3, 32}, 65, columns_of(t, 2), 16, 2}, false);
       input({t, t, t, TALARIA_Q8_0, mode, {2, 1, 96}, 5, columns_of(t, 63), 64, 96}, false);
     }
@@ -262,6 +275,7 @@ void add_attention_cases(CaseList& list) {
   auto attended = [&](const AttentionCase& c, bool brief) {
     std::string lengths;
     for (int32_t length : c.lengths) lengths += text(lengths.empty() ? "%d" : ",%d", length);
+    for (size_t i = 0; i < c.runs.size(); i++) lengths += text(i == 0 ? ", runs of %d" : ",%d", c.runs[i]);
     list.add("attention", brief,
              text("%s %s %lld/%lld heads of %lld, lengths %s, blocks of %lld%s", kv_name(c.kv), name_of(c.mode),
                   (long long)c.heads.heads, (long long)c.heads.kv_heads, (long long)c.heads.dim, lengths.c_str(),
@@ -274,9 +288,17 @@ void add_attention_cases(CaseList& list) {
       attended({kv, Mode::INT8, heads, 32, {1}, false}, some);
       attended({kv, Mode::HALF, heads, 32, {2, 64, 97}, false}, some);
       attended({kv, Mode::INT8, heads, 16, {33, 70, 5, 31, 1, 32}, true}, false);
-      attended({kv, Mode::INT8, heads, 32, {300}, true}, some && kv != TALARIA_F32);
+      attended({kv, Mode::INT8, heads, 32, {300}, true}, kv == (heads.dim == 128 ? TALARIA_Q8_0 : TALARIA_F16) && some);
       attended({kv, Mode::HALF, heads, 64, {1025, 255}, false}, false);
     }
+    bool quick = kv == TALARIA_F16;
+    attended({kv, Mode::INT8, {8, 2, 64}, 32, {40, 70}, false, {33, 0}}, true);
+    attended({kv, Mode::HALF, {4, 1, 128}, 32, {67, 33, 5}, true, {65, 33, 0}}, quick);
+    attended({kv, Mode::INT8, {3, 3, 96}, 16, {31, 1, 64, 2}, true, {31, 1, 9, 2}}, quick);
+    attended({kv, Mode::INT8, {7, 1, 32}, 32, {255, 257}, false, {127, 3}}, false);
+    attended({kv, Mode::HALF, {6, 3, 64}, 7, {300}, true, {257}}, false);
+    attended({kv, Mode::INT8, {2, 1, 256}, 32, {40}, false, {32}}, false);
+    attended({kv, Mode::INT8, {8, 2, 128}, 32, {1000, 64, 65}, true, {63, 64, 0}}, false);
     attended({kv, Mode::INT8, {8, 8, 32}, 1, {9, 3}, false}, false);
     attended({kv, Mode::INT8, {2, 1, 128}, 32, {5000, 129}, false}, false);
     attended({kv, Mode::INT8, {12, 4, 96}, 32, {65, 127}, true}, false);

@@ -135,7 +135,7 @@ void add_expert_cases(CaseList& list) {
     // Every expert has three weights: few blocks will do.
     auto few = [](int32_t type, int64_t size) {
       int64_t values = oracle::format(type).block_values;
-      return values == 1 ? size : values * (size % (values == 32 ? 16 : 3) + 1);
+      return values == 1 ? size : values * (size % (values == 32 ? 8 : 3) + 1);
     };
     auto hidden = [&](int64_t size) { return few(wide, size); };
     auto ffn = [&](int64_t size) { return few(types.down, size); };

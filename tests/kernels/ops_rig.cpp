@@ -228,9 +228,13 @@ void Rig::check() {
   }
 }
 
-void Rig::run() {
+void Rig::run_once() {
   end();
   restore(), start(), check();
+}
+
+void Rig::run() {
+  run_once();
   if (!session_.replay) return;
   std::vector<Words> first;
   for (Buffer& buffer : buffers_) first.push_back(buffer.after);

@@ -42,6 +42,12 @@ final class ValidateCommand implements Callable<Integer> {
     private int tokens = 4;
 
     @Mixin
+    private SyntheticOptions synthetic;
+
+    @Option(names = "--model-only", description = "Leaves out the made-up inputs: the layers alone.")
+    private boolean modelOnly;
+
+    @Mixin
     private DeviceOptions devices;
 
     @Option(names = "--json", description = "One JSON object.")
@@ -57,10 +63,14 @@ final class ValidateCommand implements Callable<Integer> {
         if (tokens < 1 || tokens > MAX_TOKENS) {
             throw new BadArgumentException("--tokens " + tokens + ": write 1 to " + MAX_TOKENS);
         }
-        if (model == null) {
+        synthetic.check(model);
+        if (model == null && !synthetic.named()) {
+            if (modelOnly) {
+                throw new BadArgumentException("--model-only: name a MODEL or --synthetic SHAPE:FORMAT");
+            }
             return validate(null, choice);
         }
-        try (Model opened = ModelPath.open(model)) {
+        try (Model opened = synthetic.named() ? synthetic.open() : ModelPath.open(model)) {
             opened.requireExperts();
             return validate(opened, choice);
         }
@@ -75,7 +85,9 @@ final class ValidateCommand implements Callable<Integer> {
                 Device reference = Backends.open("reference")) {
             Report report = new Report();
             List<Activations> modes = modes(device, choice);
-            OpValidation.run(reference, device, modes, report::add, new Progress("Verbs")::at);
+            if (!modelOnly) {
+                OpValidation.run(reference, device, modes, report::add, new Progress("Verbs")::at);
+            }
             if (opened != null) {
                 ModelValidation.run(
                         opened,
