@@ -63,6 +63,7 @@ jdk jdk99 99.0.1+9
 cat > "$work/bin/mvn" <<'END'
 #!/bin/sh
 echo start >> "$BUILDS"
+echo "$*" > "$BUILDS.arguments"
 cat > /dev/null
 sleep "${MAVEN_SECONDS:-0}"
 if grep -rq WRONG java; then
@@ -180,6 +181,50 @@ check 'nor Maven running' equal "$(builds start)$(builds)" 10
 VARIABLES=()
 rebuilds 'and the next start builds'
 
+# --- GPUs -------------------------------------------------------------------------------------------------------------
+
+# options: what the next start gives to CMake.
+options() {
+  rm -f "$work/builds.arguments"
+  start > /dev/null
+  sed -n 's/.*-Dcmake.args=-DTALARIA_TESTS=OFF \(.*\) process-classes.*/\1/p' "$work/builds.arguments"
+}
+
+devices=$work/devices
+rm -rf "$tree/target"
+VARIABLES=(TALARIA_DEVICES="$devices")
+check 'without a GPU no kernels are built' equal "$(options)" '-DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF'
+mkdir -p "$devices/dev" "$devices/sys/class/kfd/kfd/topology/nodes/0" "$devices/sys/class/kfd/kfd/topology/nodes/1"
+touch "$devices/dev/nvidia0"
+check 'nor without a compiler for it' equal "$(options)" '-DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF'
+check 'which is said' contains "$(cat "$work/errors")" 'There is an NVIDIA GPU here, but no nvcc'
+cp "$work/bin/cmake" "$work/bin/nvcc"
+printf '#!/bin/sh\nprintf "8.6\\n12.0\\n9.0\\n8.6\\n"\n' > "$work/bin/nvidia-smi"
+chmod +x "$work/bin/nvidia-smi"
+rm -rf "$tree/target"
+check 'kernels are built for the GPUs that are there' equal "$(options)" \
+  '-DTALARIA_CUDA=AUTO -DTALARIA_CUDA_ARCHS=120;86;90a -DTALARIA_HIP=OFF'
+rm "$work/bin/nvidia-smi" "$devices/dev/nvidia0"
+touch "$devices/dev/kfd"
+printf 'simd_count 0\ngfx_target_version 0\n' > "$devices/sys/class/kfd/kfd/topology/nodes/0/properties"
+printf 'simd_count 440\ngfx_target_version 90010\n' > "$devices/sys/class/kfd/kfd/topology/nodes/1/properties"
+check 'a GPU that comes or goes builds' equal "$(options)" '-DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF'
+check 'without clang not for AMD' contains "$(cat "$work/errors")" 'There is an AMD GPU here, but no clang'
+cp "$work/bin/cmake" "$work/bin/clang++-19"
+check "AMD's are known by their number" equal "$(options)" '-DTALARIA_CUDA=OFF -DTALARIA_HIP=AUTO -DTALARIA_HIP_ARCHS=gfx90a'
+VARIABLES=(TALARIA_DEVICES="$devices" HSA_OVERRIDE_GFX_VERSION=10.3.0)
+check 'or by the one that they pass for' equal "$(options)" \
+  '-DTALARIA_CUDA=OFF -DTALARIA_HIP=AUTO -DTALARIA_HIP_ARCHS=gfx1030'
+VARIABLES=(TALARIA_DEVICES="$work/empty")
+rebuilds 'the next start without them builds'
+check 'the emulator is built when it is named' equal "$(start bench -d simt:0 > /dev/null; cat "$work/builds.arguments")" \
+  "--build $tree/target/native --target talaria_simt --parallel"
+rm -f "$work/builds"
+check 'and once' equal "$(start bench -d simt:0 > /dev/null; start bench --device=cpu,simt:1 > /dev/null; builds)" ''
+rm "$work/bin/nvcc" "$work/bin/clang++-19"
+VARIABLES=()
+start > /dev/null
+
 # --- running ----------------------------------------------------------------------------------------------------------
 
 check 'arguments arrive as they are' equal "$(start 'a b' '' "\"'\$x\\" '*' 'é漢')" \
@@ -213,6 +258,7 @@ ln -s "$work/jdk21" "$work/home/.sdkman/candidates/java/21"
 ln -s "$work/jdk99" "$work/home/.sdkman/candidates/java/99"
 check 'or else the newest' equal "$(start)" jdk99
 
+[ "${1:-}" != --fake ] || exit $((failures > 0))
 printf '\n'
 real=$("$root/talaria" --version 2> "$work/errors") || cat "$work/errors"
 check 'the real launcher starts the real program' contains "$real" 'talaria '

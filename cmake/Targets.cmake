@@ -20,3 +20,10 @@ function(talaria_backend name)
   endif()
   set_target_properties(talaria_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${TALARIA_OUT})
 endfunction()
+
+# A test program, of C or C++.
+function(talaria_test name)
+  add_executable(${name} ${ARGN})
+  talaria_target(${name})
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+endfunction()

@@ -19,6 +19,8 @@ struct alignas(16) Floats4 {
   float x, y, z, w;
 };
 
+// A kernel that a step launches begins with dependency_wait(), before it reads or writes what other kernels do: it may have
+// been started while the one before it ends (programmatic dependent launch). launch_dependents() lets the next one start so.
 #if defined(TALARIA_SIMT)
 // ---- the emulator ----------------------------------------------------------------------------------------------------
 #include <cmath>
@@ -27,6 +29,7 @@ struct alignas(16) Floats4 {
 #include "../../tests/simt/simt.hpp"
 
 #define DEVICE static inline
+#define DEVICE_MEMBER inline
 #define UNROLL
 #define LANES ::talaria::simt::lanes
 // A kernel: KERNEL(name, Args, threads) { body, with the args struct as `a` }
@@ -45,38 +48,33 @@ DEVICE uint32_t block_x() { return ::talaria::simt::block(0); }
 DEVICE uint32_t block_y() { return ::talaria::simt::block(1); }
 DEVICE uint32_t block_z() { return ::talaria::simt::block(2); }
 DEVICE uint32_t grid_x() { return ::talaria::simt::grid(0); }
-DEVICE void barrier() { ::talaria::simt::barrier(); }
-DEVICE void warp_barrier() { ::talaria::simt::warp_barrier(); }
+// Each says where it is called, so that threads which wait at different places are told apart.
+DEVICE void barrier(TALARIA_SIMT_PLACE) { ::talaria::simt::barrier(file, line); }
+DEVICE void warp_barrier(TALARIA_SIMT_PLACE) { ::talaria::simt::warp_barrier(file, line); }
 template <typename T>
-DEVICE T shuffle_xor(T value, uint32_t mask) {
-  return ::talaria::simt::shuffle(value, (thread_index() & 31) ^ mask);
+DEVICE T shuffle_xor(T value, uint32_t mask, TALARIA_SIMT_PLACE) {
+  return ::talaria::simt::shuffle(value, (thread_index() & 31) ^ mask, file, line);
 }
 template <typename T>
-DEVICE T shuffle(T value, uint32_t lane) {
-  return ::talaria::simt::shuffle(value, lane);
+DEVICE T shuffle(T value, uint32_t lane, TALARIA_SIMT_PLACE) {
+  return ::talaria::simt::shuffle(value, lane, file, line);
 }
 DEVICE void dependency_wait() {}
 DEVICE void launch_dependents() {}
+// In block memory. Used for counts alone: sums of floats have a fixed order.
+DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
+  uint32_t before = *address;
+  *address = before + value;
+  return before;
+}
 
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
-  for (int i = 0; i < 4; i++) sum += static_cast<int8_t>(a >> 8 * i) * static_cast<int8_t>(b >> 8 * i);
-  return sum;
+  uint32_t total = static_cast<uint32_t>(sum);  // modulo 2^32, as on hardware
+  for (int i = 0; i < 4; i++) {
+    total += static_cast<uint32_t>(static_cast<int8_t>(a >> 8 * i) * static_cast<int8_t>(b >> 8 * i));
+  }
+  return static_cast<int32_t>(total);
 }
-DEVICE float half_to_float(uint16_t h) {
-  _Float16 value;
-  std::memcpy(&value, &h, 2);
-  return static_cast<float>(value);
-}
-DEVICE uint16_t float_to_half(float f) {
-  _Float16 value = static_cast<_Float16>(f);
-  uint16_t bits;
-  std::memcpy(&bits, &value, 2);
-  return bits;
-}
-DEVICE float fma(float a, float b, float c) { return std::fma(a, b, c); }
-DEVICE float square_root(float a) { return std::sqrt(a); }
-DEVICE float round_even(float a) { return std::nearbyint(a); }
-DEVICE float absolute(float a) { return std::fabs(a); }
 DEVICE uint32_t float_bits(float f) {
   uint32_t bits;
   std::memcpy(&bits, &f, 4);
@@ -87,6 +85,27 @@ DEVICE float bits_float(uint32_t bits) {
   std::memcpy(&f, &bits, 4);
   return f;
 }
+// By integers: what compilers call for _Float16 is several times slower, and not everywhere.
+DEVICE float half_to_float(uint16_t h) {
+  float f = bits_float((h & 0x7fffu) << 13) * 0x1p112f;  // exact, of what is subnormal in half too
+  uint32_t special = (h & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0;
+  return bits_float(float_bits(f) | special | (h & 0x8000u) << 16);
+}
+DEVICE uint16_t float_to_half(float f) {
+  uint32_t sign = float_bits(f) >> 16 & 0x8000u, bits = float_bits(f) & 0x7fffffffu;
+  if (bits > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7fffu);
+  if (bits >= 0x47800000u) return static_cast<uint16_t>(sign | 0x7c00u);  // from 65536 on
+  if (bits < 0x38800000u) {                                               // below 2^-14: a multiple of 2^-24
+    float aligned = bits_float(bits) + 0.5f;                              // whose last bit is worth that much
+    return static_cast<uint16_t>(sign | (float_bits(aligned) - 0x3f000000u));
+  }
+  bits += 0xfffu + (bits >> 13 & 1);  // to nearest, to even
+  return static_cast<uint16_t>(sign | ((bits - 0x38000000u) >> 13));
+}
+DEVICE float fma(float a, float b, float c) { return std::fma(a, b, c); }
+DEVICE float square_root(float a) { return std::sqrt(a); }
+DEVICE float round_even(float a) { return std::nearbyint(a); }
+DEVICE float absolute(float a) { return std::fabs(a); }
 // Weights are read once: they need not push others out of the caches.
 template <typename Words>
 DEVICE Words load_once(const void* address) {
@@ -115,12 +134,14 @@ DEVICE Words load_once(const void* address) {
 #define TALARIA_SREG(name) TALARIA_SREG_##name
 #endif
 #define DEVICE static __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 #define LANES 32
-#define KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) name(const Args a)
+// A kernel's symbol is talaria_NAME: nvcc has functions such as norm() of its own.
+#define KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) talaria_##name(const Args a)
 #define SHARED(Type, name) __shared__ Type name
-#define DYNAMIC_SHARED(Type, name)                        \
-  extern __shared__ unsigned char talaria_shared[];       \
+#define DYNAMIC_SHARED(Type, name)                                              \
+  extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \
   Type& name = *reinterpret_cast<Type*>(talaria_shared)
 
 DEVICE uint32_t thread_index() { return TALARIA_SREG(tid_x); }
@@ -166,11 +187,13 @@ DEVICE uint16_t float_to_half(float f) {
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result) : "f"(f));
   return result;
 }
+#if defined(__clang__) && !defined(__CUDACC_VER_MAJOR__)
 DEVICE float fma(float a, float b, float c) {
   float result;
   asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(result) : "f"(a), "f"(b), "f"(c));
   return result;
 }
+#endif  // nvcc has this function, under this name, from the start
 DEVICE float square_root(float a) {
   float result;
   asm("sqrt.rn.f32 %0, %1;" : "=f"(result) : "f"(a));
@@ -196,27 +219,26 @@ DEVICE float bits_float(uint32_t bits) {
   asm("mov.b32 %0, %1;" : "=f"(f) : "r"(bits));
   return f;
 }
+// In block memory. Used for counts alone: sums of floats have a fixed order.
+DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
+  uint32_t before;
+  asm volatile("atom.add.u32 %0, [%1], %2;" : "=r"(before) : "l"(address), "r"(value) : "memory");
+  return before;
+}
 template <typename Words>
-DEVICE Words load_once(const void* address);
-template <>
-DEVICE Words4 load_once<Words4>(const void* address) {
-  Words4 words;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
-               : "l"(address));
+DEVICE Words load_once(const void* address) {
+  Words words;
+  if constexpr (sizeof(Words) == 16) {
+    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+                 : "l"(address));
+  } else if constexpr (sizeof(Words) == 8) {
+    asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(words.x), "=r"(words.y) : "l"(address));
+  } else {
+    static_assert(sizeof(Words) == 4);
+    asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(words) : "l"(address));
+  }
   return words;
-}
-template <>
-DEVICE Words2 load_once<Words2>(const void* address) {
-  Words2 words;
-  asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(words.x), "=r"(words.y) : "l"(address));
-  return words;
-}
-template <>
-DEVICE uint32_t load_once<uint32_t>(const void* address) {
-  uint32_t word;
-  asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(word) : "l"(address));
-  return word;
 }
 
 #else
@@ -225,13 +247,14 @@ DEVICE uint32_t load_once<uint32_t>(const void* address) {
 #define __device__ __attribute__((device))
 #define __shared__ __attribute__((shared))
 #define DEVICE static __device__ __attribute__((always_inline)) inline
+#define DEVICE_MEMBER __device__ __attribute__((always_inline)) inline
 #define UNROLL _Pragma("unroll")
 #define LANES __builtin_amdgcn_wavefrontsize()
 #define KERNEL(name, Args, threads)                                                                          \
-  extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads))) name(const Args a)
+  extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads))) talaria_##name(const Args a)
 #define SHARED(Type, name) __shared__ Type name
-#define DYNAMIC_SHARED(Type, name)                  \
-  extern __shared__ unsigned char talaria_shared[]; \
+#define DYNAMIC_SHARED(Type, name)                                              \
+  extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \
   Type& name = *reinterpret_cast<Type*>(talaria_shared)
 
 DEVICE uint32_t thread_index() { return __builtin_amdgcn_workitem_id_x(); }
@@ -277,6 +300,10 @@ DEVICE float round_even(float a) { return __builtin_rintf(a); }
 DEVICE float absolute(float a) { return __builtin_fabsf(a); }
 DEVICE uint32_t float_bits(float f) { return __builtin_bit_cast(uint32_t, f); }
 DEVICE float bits_float(uint32_t bits) { return __builtin_bit_cast(float, bits); }
+// In block memory. Used for counts alone: sums of floats have a fixed order.
+DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
+  return __hip_atomic_fetch_add(address, value, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_WORKGROUP);
+}
 template <typename Words>
 DEVICE Words load_once(const void* address) {
   return *static_cast<const Words*>(address);

@@ -53,7 +53,8 @@ struct BatchArg {
   const int32_t* adjust_add;      // float32 by their bits
   const int32_t* block;  // [tables][blocks]
   const uint32_t* mask;
-  int32_t blocks, targets, mask_words, pad;
+  int32_t blocks, targets, mask_words;
+  int32_t first_wanted;  // what concerns wanted rows begins at this one
 };
 
 // Which rows a launch works on: those of the batch, or the wanted ones (row i is wanted_row[i]).
@@ -130,17 +131,49 @@ struct AttentionInputArgs {
   int32_t rope_dims, pad;
 };
 
+// A split is so many positions at most.
+enum { ATTENTION_MOST_POSITIONS = 256 };
+// Queries of a tile: rows times the heads that a block takes. Heads are at most so large.
+enum { ATTENTION_TILE_QUERIES = 32, ATTENTION_MMA_QUERIES = 64, ATTENTION_TILE_MOST_DIM = 128 };
+
+// The batch's rows for attention, when there are many: tiles, which are runs of consecutive rows at consecutive positions
+// of one sequence, and single rows. attention_runs writes it: numbers of tiles and of single rows, the single rows
+// [most_single], and the tiles' pairs (first row, rows).
+struct AttentionRuns {
+  int32_t* words;       // [2 + most_single + 2 * R]; null: every row is a single one
+  int32_t tile_rows;    // of a tile, at most
+  int32_t most_single;  // an even number; rows past it are tiles of one row
+};
+
+// RoPE of q and k, and k and v into the cache.
+struct RopeAppendArgs {
+  float* q;                     // [R][q_width], turned in place
+  const float *k, *v;           // [R][kv.width]
+  KvArg kv;
+  BatchArg batch;
+  const double* frequency;      // [rope_dims / 2]
+  int64_t q_width;
+  int32_t rope_dims, pad;
+};
+
 struct AttentionArgs {
   const float* q;   // [R][N * D]
-  float* partial;   // [R][splits][N][2 + D]: maximum, sum, weighted values
-  float* attended;  // [R][N * D]
+  float* partial;   // [launched rows][splits][N][2 + D]: maximum, sum, weighted values
+  float* attended;  // [R][N * D], or null
   RowsArg out;
   KvArg kv;
   BatchArg batch;
+  AttentionRuns runs;
   int32_t heads, splits;
-  int32_t split_positions;  // a split has so many positions, a multiple of what a block takes at a time
+  int32_t split_positions;  // of a split
+  int32_t block_heads;      // query heads that a block takes at once: 1, 2 or 4
+  int32_t first_row;        // of the batch, or of the single rows, that the launch begins with
   float scale;
 };
+
+// NONE: rows of the batch. PAIRS: by the experts of `tiles`; rows of `in` and of the target are pairs, times their routing
+// weights. PAIRS_OF_ROWS: the same, but a pair's input is that of its row, and there is no routing weight.
+enum ProductGroups { NONE = 0, PAIRS = 1, PAIRS_OF_ROWS = 2 };
 
 // target = w in (+ target, * the routing weight)
 struct ProductArgs {
@@ -152,7 +185,7 @@ struct ProductArgs {
   int64_t target_stride;
   int32_t add;      // 1: target += product
   int32_t choice;   // RowChoice
-  int32_t grouped;  // 1: by the experts of `tiles`; rows of `in` and of the target are pairs
+  int32_t grouped;  // ProductGroups
   int32_t zero_absent;  // 1: pairs whose expert is not held here become zeros
 };
 
@@ -165,20 +198,26 @@ struct GateUpArgs {
   TilesArg tiles;
 };
 
-struct RouteArgs {
-  const float* x;      // [R][H]
-  const float* norm;   // [H]
-  WeightArg router;    // [E][H]
-  float* h;            // [R][H]
-  int32_t* routing;    // [R][2 * K]
+// out[pair] = silu(gate) * up, where both come from products of their own.
+struct SiluMultiplyArgs {
+  const float *gate, *up;  // [R * K][F]
   RowsArg out;
   BatchArg batch;
-  float* updated_x;    // where slots are added first: x again, or null
-  const float* slots;  // as in NormArgs
-  int64_t columns, slot_rows;
-  int32_t sources, used;
+  int64_t columns;
+  int32_t used, pad;
+};
+
+struct RouteArgs {
+  const float* x;     // [R][H]
+  const float* norm;  // [H]
+  WeightArg router;   // [E][H]
+  float* h;           // [R][H]
+  int32_t* routing;   // [R][2 * K]
+  RowsArg out;
+  BatchArg batch;
+  int64_t columns;
+  int32_t used;
   float epsilon;
-  int32_t pad;
 };
 
 // Sorts pairs by expert and cuts them into tiles.
@@ -190,6 +229,15 @@ struct SortPairsArgs {
   BatchArg batch;
   int32_t held;        // L
   int32_t tile_pairs;  // of a tile, at most
+};
+
+// Zeros for the pairs whose expert is not held here.
+struct ZeroAbsentArgs {
+  float* slots;  // [R][K][H]
+  TilesArg tiles;
+  BatchArg batch;
+  int64_t columns;
+  int32_t held, pad;
 };
 
 struct TopLogitsArgs {

@@ -40,6 +40,11 @@ int32_t Queue::wait(talaria_status* status) noexcept {
   return code;
 }
 
+bool Queue::idle() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return jobs_.empty() && !running_ && fault_.code == TALARIA_OK;
+}
+
 namespace {
 
 // Runs a job; what it throws becomes a status.

@@ -22,6 +22,8 @@ class Queue {
   void add(std::function<void()> job);
   // Returns when nothing is queued or running, with the first fault since the last call.
   int32_t wait(talaria_status* status) noexcept;
+  // True if nothing is queued or running, and no fault waits to be reported.
+  bool idle();
   // Becomes non-zero when the queue is being destroyed, for jobs that wait.
   const volatile int32_t* cancelled() const { return &cancelled_; }
 

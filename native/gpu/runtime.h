@@ -44,6 +44,7 @@ struct Properties {
   int64_t shared_bytes = 48 << 10;  // of a block, at most
   uint32_t needs = ANY;      // what it has of Needs
   bool dependent_launch = false;    // programmatic dependent launch: sm_90 and later
+  bool host_runs = false;   // launches run on the thread that makes them: the emulator
   int32_t compute = 0;       // CUDA: 90 for sm_90; HIP: 0x908 for gfx908; else 0
 };
 
@@ -56,7 +57,7 @@ struct Launch {
   // May begin while the launch before it ends: it calls dependency_wait() before it touches what others write.
   bool dependent = false;
   uint32_t args_bytes = 0;
-  alignas(16) uint8_t args[320];
+  alignas(16) uint8_t args[384];
 
   template <typename Args>
   static Launch of(Kernel kernel, uint32_t x, uint32_t y, uint32_t z, uint32_t threads, const Args& args) {

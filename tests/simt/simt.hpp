@@ -1,5 +1,8 @@
 // The emulator of a GPU's thread blocks, as kernels see it (kernels/gpu/dialect.h) and as its runtime drives it
 // (native/gpu/runtime_simt.cpp). Each thread of a block is a fiber; barriers and shuffles switch between them.
+//
+// It is strict where hardware may let things pass: all threads of a block take part in every barrier, at the same line of
+// the same source, and all lanes of a hardware warp in every exchange. A thread that has returned takes part in nothing.
 #pragma once
 
 #include <cstddef>
@@ -12,28 +15,35 @@ namespace talaria::simt {
 #define TALARIA_SIMT_LANES 32
 #endif
 constexpr uint32_t lanes = TALARIA_SIMT_LANES;  // of a hardware warp: 32 or 64
+static_assert(lanes == 32 || lanes == 64);
+constexpr size_t most_shared_bytes = lanes == 32 ? 99 << 10 : 64 << 10;  // of a block: sm_86's and gfx9's
 
 // --- what kernels call ------------------------------------------------------------------------------------------------
+// The place of a barrier or an exchange is where it is called; wrappers hand on their caller's.
+
+#define TALARIA_SIMT_PLACE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 uint32_t thread();         // of the block
 uint32_t block_threads();
 uint32_t block(int axis);  // 0: x, 1: y, 2: z
 uint32_t grid(int axis);
-void barrier();            // all threads of the block
-void warp_barrier();       // all lanes of the hardware warp
-void* shared(size_t bytes);  // the block's memory: the same for all its threads; poisoned when the block begins
+void barrier(TALARIA_SIMT_PLACE);       // all threads of the block
+void warp_barrier(TALARIA_SIMT_PLACE);  // all lanes of the hardware warp
+// The block's memory: the same for all its threads; NaNs when the block begins. A kernel asks for one size only.
+void* shared(size_t bytes);
 [[noreturn]] void misaligned(const void* address);
+[[noreturn]] void fault(const char* what);  // whatever else a kernel may not do
 
 // Gives `mine` (at most 64 bytes) to the other lanes of the hardware warp and returns when all have given theirs: then
 // received(lane) is what that lane gave, until the next exchange of this thread.
-void exchange(const void* mine, size_t bytes);
+void exchange(const void* mine, size_t bytes, TALARIA_SIMT_PLACE);
 const void* received(uint32_t lane);
 
 // What lane `lane` of this thread's logical warp of 32 gives.
 template <typename T>
-T shuffle(T mine, uint32_t lane) {
+T shuffle(T mine, uint32_t lane, TALARIA_SIMT_PLACE) {
   static_assert(sizeof(T) <= 64);
-  exchange(&mine, sizeof mine);
+  exchange(&mine, sizeof mine, file, line);
   T result;
   std::memcpy(&result, received(thread() % lanes / 32 * 32 + lane % 32), sizeof result);
   return result;
@@ -62,8 +72,50 @@ struct Grid {
   size_t shared_bytes;  // 0: what the kernel declares
 };
 
-// Runs all blocks, on several threads of the host. Throws std::runtime_error with a sentence when threads of a block wait
-// at different places, when a launch does not fit the kernel, or when a kernel is misaligned.
+// Runs all blocks, on several threads of the host (all cores; TALARIA_SIMT_THREADS). Throws std::runtime_error with a
+// sentence when threads of a block wait at different places, when a launch does not fit the kernel, when a kernel is
+// misaligned, throws, or writes past the end of its block's memory. What other blocks wrote by then stays written.
 void run(const Registration& kernel, const Grid& grid, const void* args, size_t args_bytes, Order order, uint64_t seed);
+
+// How many threads of the host take part in a run.
+uint32_t host_threads();
+
+// --- behind it --------------------------------------------------------------------------------------------------------
+namespace detail {
+
+// The fiber that runs on this thread of the host. A block stays on its thread, so kernels may keep the address.
+struct Running {
+  uint32_t thread, threads;
+  uint32_t block[3], grid[3];
+  unsigned char* given;           // what lanes of the hardware warp give to the exchange under way, each after the other
+  const unsigned char* received;  // what they gave to the last one,
+  size_t received_bytes;          // so much each
+};
+#if defined(__linux__) && defined(__GLIBC__)
+extern thread_local __attribute__((tls_model("initial-exec"))) constinit Running running;
+#else
+extern thread_local constinit Running running;
+#endif
+
+// Where a thread waits.
+enum class Wait : uint32_t { NOTHING, EXCHANGE, WARP_BARRIER, BARRIER, RETURNED };
+void wait(Wait what, uint32_t bytes, const char* file, int line);
+
+}  // namespace detail
+
+inline uint32_t thread() { return detail::running.thread; }
+inline uint32_t block_threads() { return detail::running.threads; }
+inline uint32_t block(int axis) { return detail::running.block[axis]; }
+inline uint32_t grid(int axis) { return detail::running.grid[axis]; }
+inline void barrier(const char* file, int line) { detail::wait(detail::Wait::BARRIER, 0, file, line); }
+inline void warp_barrier(const char* file, int line) { detail::wait(detail::Wait::WARP_BARRIER, 0, file, line); }
+inline void exchange(const void* mine, size_t bytes, const char* file, int line) {
+  if (bytes > 64) fault("an exchange of more than 64 bytes");
+  std::memcpy(detail::running.given + thread() % lanes * bytes, mine, bytes);
+  detail::wait(detail::Wait::EXCHANGE, static_cast<uint32_t>(bytes), file, line);
+}
+inline const void* received(uint32_t lane) {
+  return detail::running.received + lane % lanes * detail::running.received_bytes;
+}
 
 }  // namespace talaria::simt

@@ -6,12 +6,18 @@ import java.io.IOException;
 import java.net.URISyntaxException;
 import java.net.URL;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.javacpp.Loader;
 
 /** Loads the JNI library once, and finds the backends' shared libraries beside it. */
 final class NativeLibrary {
     private static final String ABSENT = load();
+    /** When the launcher builds what not every build has. */
+    private static final Map<String, String> WHEN_BUILT = Map.of(
+            "cuda", "./talaria builds it where there are an NVIDIA GPU and nvcc",
+            "hip", "./talaria builds it where there are an AMD GPU, clang 18 or later, and lld",
+            "simt", "./talaria builds it when the device simt:0 is named");
 
     private NativeLibrary() {}
 
@@ -50,8 +56,9 @@ final class NativeLibrary {
         String file = System.mapLibraryName("talaria_" + backend);
         URL resource = NativeLibrary.class.getResource(Loader.getPlatform() + "/" + file);
         if (resource == null) {
+            String when = WHEN_BUILT.containsKey(backend) ? "; " + WHEN_BUILT.get(backend) : "";
             throw new DeviceException(
-                    DeviceException.Kind.UNSUPPORTED, file + " was not built for " + Loader.getPlatform());
+                    DeviceException.Kind.UNSUPPORTED, file + " was not built for " + Loader.getPlatform() + when);
         }
         try {
             if (resource.getProtocol().equals("file")) {

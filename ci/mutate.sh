@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Are the tests of GPU ops strong enough? Plants each bug of tests/kernels/mutations in a copy of the sources, builds the
+# emulator's backend with it, and demands that a test fails. Usage: ci/mutate.sh [NAME]...   all bugs if none is named
+# Ends with 1 if a bug is not found, or its place in the sources is not.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+root=$(pwd -P)
+exec </dev/null
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/talaria-mutate.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+clean=$work/clean tree=$work/tree log=$work/log
+
+# field NAME: the value of a line "NAME: value" in front of the texts.
+field() { sed -n "/^--- before/q; s/^$1: //p" "$bug"; }
+
+# Reads the bug: its texts before and after, with every newline that is theirs.
+read_texts() {
+  local all
+  all=$(cat "$bug" && printf x)
+  all=${all%x}
+  before=${all#*"--- before"$'\n'}
+  before=${before%%$'\n'"--- after"$'\n'*}
+  after=${all##*"--- after"$'\n'}
+  after=${after%$'\n'}
+}
+
+# plant FILE: exchanges the texts, if the first is there exactly once.
+plant() {
+  local all head tail
+  all=$(cat "$1" && printf x) || return 1
+  all=${all%x}
+  head=${all%%"$before"*}
+  [ "$head" != "$all" ] || return 1
+  tail=${all#*"$before"}
+  case $tail in *"$before"*) return 1 ;; esac
+  printf '%s%s%s' "$head" "$after" "$tail" >"$1"
+}
+
+build() { cmake --build "$tree/build" --target talaria_simt ops >"$log" 2>&1; }
+
+# test_with ORDER FILTER: 0 if all cases pass. A bug may make a kernel run for ever.
+test_with() {
+  TALARIA_SIMT_ORDER=$1 timeout 300 "$tree/build/tests/kernels/ops" "$tree"/build/lib/libtalaria_simt.* \
+    --short --first --no-replay --filter "$2" >"$log" 2>&1
+}
+
+# try_bug: sets outcome and by.
+try_bug() {
+  local file order code
+  file=$(field file) order=$(field order)
+  read_texts
+  rm -rf "$tree" && cp -a "$clean" "$tree" || exit 1
+  by=''
+  if ! plant "$tree/$file"; then
+    outcome='NOT PLANTED' by="its text is not in $file exactly once"
+    return
+  fi
+  if ! build; then
+    outcome='DOES NOT BUILD' by=$(grep -m1 -E 'error|FAILED' "$log")
+    return
+  fi
+  for order in ${order:-forward reverse}; do
+    test_with "$order" "$(field filter)"
+    code=$?
+    [ $code -eq 0 ] && continue
+    outcome=found by=$(sed -n 's/^FAILED \([^:]*\):.*/\1/p' "$log" | head -n 1)
+    [ -n "$by" ] || by="ops ended with $code"
+    [ "$order" = forward ] || by="$by ($order)"
+    return
+  done
+  outcome='NOT FOUND'
+}
+
+mkdir "$clean" && (cd "$root" && cp -a --parents CMakeLists.txt cmake kernels native tests/kernels tests/simt "$clean") || exit 1
+cp -a "$clean" "$tree"
+generator=''
+command -v ninja >/dev/null && generator='-G Ninja'
+# shellcheck disable=SC2086
+if ! cmake $generator -S "$tree" -B "$tree/build" -DCMAKE_BUILD_TYPE=Release >"$log" 2>&1 || ! build; then
+  tail -n 20 "$log" >&2
+  exit 1
+fi
+if ! test_with forward ''; then
+  printf 'ci/mutate.sh: ops fails without any bug\n' >&2
+  tail -n 20 "$log" >&2
+  exit 1
+fi
+rm -rf "$clean" && cp -a "$tree" "$clean"
+
+planted=0 missed=0
+printf '%-28s%-16s%-62s%s\n' bug outcome 'what it is' 'found by'
+for bug in "$root"/tests/kernels/mutations/*.txt; do
+  name=$(basename "$bug" .txt)
+  if [ $# -gt 0 ]; then
+    case " $* " in *" $name "*) ;; *) continue ;; esac
+  fi
+  try_bug
+  planted=$((planted + 1))
+  [ "$outcome" = found ] || missed=$((missed + 1))
+  printf '%-28s%-16s%-62s%s\n' "$name" "$outcome" "$(field shows)" "$by"
+done
+printf '%d bugs, %d not found\n' "$planted" "$missed"
+[ "$planted" -gt 0 ] && [ "$missed" -eq 0 ]

@@ -1,0 +1,208 @@
+// A GPU backend's table: devices over the Runtime that its library was built with.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <string>
+#include <system_error>
+#include <unordered_map>
+
+#include "step.hpp"
+
+namespace talaria::gpu {
+
+namespace {
+
+// Runs a body that may throw, and reports.
+template <typename Body>
+int32_t guarded(talaria_status* status, Body body) noexcept {
+  try {
+    body();
+    return TALARIA_OK;
+  } catch (const Fault& fault) {
+    return report(status, fault.code, fault.text.c_str());
+  } catch (const std::bad_alloc&) {
+    return report(status, TALARIA_OUT_OF_MEMORY, "the host is out of memory");
+  } catch (const std::system_error&) {
+    return report(status, TALARIA_OUT_OF_MEMORY, "the host has no more threads");
+  } catch (const std::exception& thrown) {
+    return report(status, TALARIA_INVALID, thrown.what());
+  }
+}
+
+struct Device {
+  Device(int32_t index, const talaria_device_options& options)
+      : wait_limit_ms(options.wait_limit_ms), runtime(driver().open(index)), uploader(*runtime), scratch(*runtime) {}
+
+  int32_t wait_limit_ms;
+  std::unique_ptr<Runtime> runtime;
+  Uploader uploader;
+  Scratch scratch;
+  std::unordered_map<void*, std::unique_ptr<Tensor>> tensors;
+  std::unordered_map<void*, std::unique_ptr<Step>> steps;
+  Queue queue;  // last, and so destroyed first: it may be running a step
+};
+
+Device& of(void* device) { return *static_cast<Device*>(device); }
+
+int32_t device_count(talaria_status* status) {
+  int32_t count = 0;
+  guarded(status, [&] { count = driver().device_count(); });
+  return count;
+}
+
+void require_device(int32_t index) {
+  int32_t count = driver().device_count();
+  if (index < 0 || index >= count) {
+    const std::string name = driver().name();
+    throw Fault{TALARIA_UNSUPPORTED, "there is no device " + name + ":" + std::to_string(index) + "; the last one is " +
+                                         name + ":" + std::to_string(count - 1)};
+  }
+}
+
+int32_t device_info(int32_t index, talaria_device_info* info, talaria_status* status) {
+  return guarded(status, [&] {
+    require_device(index);
+    Properties properties = driver().properties(index);
+    info->activation_block = 32;
+    info->memory_bytes = properties.memory_bytes;
+    info->free_bytes = driver().free_bytes(index);
+    snprintf(info->name, sizeof info->name, "%.80s, %.30s", properties.name.c_str(), properties.architecture.c_str());
+  });
+}
+
+int32_t device_open(int32_t index, const talaria_device_options* options, void** device, talaria_status* status) {
+  return guarded(status, [&] {
+    require_device(index);
+    *device = std::make_unique<Device>(index, *options).release();
+  });
+}
+
+void device_close(void* device) {
+  auto* closed = static_cast<Device*>(device);
+  talaria_status ignored{};
+  guarded(&ignored, [&] { closed->runtime->synchronize(); });
+  delete closed;
+}
+
+// Waits for the queue and then for the device.
+int32_t sync(void* device, talaria_status* status) {
+  int32_t code = of(device).queue.wait(status);
+  if (code != TALARIA_OK) return code;
+  return guarded(status, [&] { of(device).runtime->synchronize(); });
+}
+
+int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** tensor, talaria_status* status) {
+  int32_t code = of(device).queue.wait(status);
+  if (code != TALARIA_OK) return code;
+  return guarded(status, [&] {
+    auto made = std::make_unique<Tensor>(*of(device).runtime, *desc, bytes);
+    *tensor = made.get();
+    of(device).tensors.emplace(made.get(), std::move(made));
+  });
+}
+
+void tensor_free(void* device, void* tensor) { of(device).tensors.erase(tensor); }
+
+int32_t write(void* device, void* tensor, int64_t offset, const uint8_t* source, int64_t bytes, talaria_status* status) {
+  int32_t code = of(device).queue.wait(status);
+  if (code != TALARIA_OK) return code;
+  return guarded(status, [&] {
+    Device& d = of(device);
+    auto& target = *static_cast<Tensor*>(tensor);
+    if (target.desc.kind == TALARIA_WEIGHT) {
+      d.uploader.write_weight(target, offset, source, bytes);
+    } else {
+      d.runtime->upload(target.memory.data() + offset, source, bytes);
+      d.runtime->synchronize();
+    }
+  });
+}
+
+int32_t read(void* device, void* tensor, int64_t offset, uint8_t* target, int64_t bytes, talaria_status* status) {
+  int32_t code = sync(device, status);
+  if (code != TALARIA_OK) return code;
+  return guarded(status, [&] {
+    of(device).runtime->download(target, static_cast<Tensor*>(tensor)->memory.data() + offset, bytes);
+    of(device).runtime->synchronize();
+  });
+}
+
+int32_t step_new(void* device, const talaria_step_options* options, void** step, talaria_status* status) {
+  return guarded(status, [&] {
+    Device& d = of(device);
+    auto made = std::make_unique<Step>(*options, *d.runtime, d.scratch, d.wait_limit_ms, d.queue.cancelled());
+    *step = made.get();
+    d.steps.emplace(made.get(), std::move(made));
+  });
+}
+
+int32_t step_append(void*, void* step, int32_t op, const void* args, talaria_status* status) {
+  return guarded(status, [&] { static_cast<Step*>(step)->append(op, args); });
+}
+
+int32_t step_end(void* device, void* step, talaria_status* status) {
+  int32_t code = sync(device, status);  // the scratch memory may be exchanged
+  if (code != TALARIA_OK) return code;
+  return guarded(status, [&] { static_cast<Step*>(step)->end(); });
+}
+
+void step_free(void* device, void* step) { of(device).steps.erase(step); }
+
+// What only queues work on the device is run here; what would keep the caller waiting goes to the queue's own thread.
+int32_t run(void* device, void* step, const int32_t* batch, int64_t words, talaria_status* status) {
+  return guarded(status, [&] {
+    Device& d = of(device);
+    auto* run = static_cast<Step*>(step);
+    if (!d.runtime->properties().host_runs && !run->meets_others() && d.queue.idle()) return run->run(batch);
+    std::vector<int32_t> copy(batch, batch + words);
+    d.queue.add([run, copy = std::move(copy)] { run->run(copy.data()); });
+  });
+}
+
+double best_pass_ms(Runtime& runtime, const Launch& pass, int passes) {
+  double best = 0;
+  auto from = runtime.new_event(), to = runtime.new_event();
+  for (int i = 0; i < passes; i++) {
+    runtime.record(*from);
+    runtime.launch(pass);
+    runtime.record(*to);
+    runtime.wait(*to);
+    double ms = runtime.elapsed_ms(*from, *to);
+    if (i == 0 || ms < best) best = ms;
+  }
+  return best;
+}
+
+int32_t read_bandwidth(void* device, int64_t bytes, double* result, talaria_status* status) {
+  int32_t code = sync(device, status);
+  if (code != TALARIA_OK) return code;
+  return guarded(status, [&] {
+    Runtime& runtime = *of(device).runtime;
+    constexpr uint32_t threads = 256;
+    uint32_t blocks = static_cast<uint32_t>(std::max(1, runtime.properties().processors)) * 8;
+    Memory source(runtime, bytes, "memory to read"), sums(runtime, int64_t{blocks} * threads / 32 * 4, "sums of what is read");
+    runtime.fill(source.data(), 0, bytes);
+    ReadArgs args{};
+    args.source = source.data(), args.sums = reinterpret_cast<uint32_t*>(sums.data()), args.bytes = bytes / 16 * 16;
+    double ms = best_pass_ms(runtime, Launch::of(Kernel::read_bandwidth, blocks, 1, 1, threads, args), 9);
+    runtime.synchronize();
+    *result = static_cast<double>(args.bytes) / (ms * 1e6);
+  });
+}
+
+const talaria_backend_table& table() {
+  static const talaria_backend_table table = {
+      sizeof(talaria_backend_table), TALARIA_ABI_VERSION, driver().name(), device_count, device_info, device_open,
+      device_close, sync, tensor_new, tensor_free, write, read, step_new, step_append, step_end, step_free, run,
+      read_bandwidth,
+  };
+  return table;
+}
+
+}  // namespace
+}  // namespace talaria::gpu
+
+extern "C" __attribute__((visibility("default"))) const talaria_backend_table* talaria_backend(uint32_t abi_version) {
+  return abi_version == TALARIA_ABI_VERSION ? &talaria::gpu::table() : nullptr;
+}

@@ -1,0 +1,331 @@
+#include "driver_api.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace talaria::gpu {
+
+std::string built_for() {
+  std::string all;
+  for (const Image& image : std::span(images, image_count)) {
+    if (all.find(image.architecture) == std::string::npos) all += (all.empty() ? "" : ", ") + std::string(image.architecture);
+  }
+  return all.empty() ? "none" : all;
+}
+
+// Which of kernels.def's kernels a device must have.
+static uint32_t kernel_needs(Kernel kernel) {
+  static const uint32_t needed[] = {
+#define TALARIA_GPU_KERNEL(name, needs) needs,
+#include "../../kernels/gpu/kernels.def"
+#undef TALARIA_GPU_KERNEL
+      ANY};
+  return needed[static_cast<size_t>(kernel)];
+}
+
+// --- faults -----------------------------------------------------------------------------------------------------------
+
+// Codes after which the device's context answers nothing else, of CUDA and of HIP.
+static bool is_sticky(Status status) {
+  switch (status) {
+    case 4:    // deinitialised
+    case 46:   // device unavailable
+    case 201:  // the context is invalid: a fault in another queue of the same device ended it
+    case 214:  // memory error that ECC could not correct
+    case 220:  // NVLink error
+    case 226:  // memory error, contained
+    case 700:  // illegal address
+    case 702:  // a kernel ran too long
+    case 709:  // the context was destroyed
+    case 710:  // assertion
+    case 714:  // hardware stack
+    case 715:  // illegal instruction
+    case 716:  // misaligned address
+    case 717:  // address space
+    case 718:  // program counter
+    case 719:  // launch failed
+    case 999:  // unknown
+    case 1052: case 1053:  // AMD's runtime below HIP
+      return true;
+    default: return false;
+  }
+}
+
+void DriverApi::check(Status status, const char* doing, int32_t code) const {
+  if (status == DRIVER_OK) return;
+  std::string text = error_text(status) + " (error " + std::to_string(status) + ", while " + doing + ")";
+  if (is_sticky(status)) throw Fault{TALARIA_LOST, "the device is lost: " + text};
+  if (status == DRIVER_OUT_OF_MEMORY) throw Fault{TALARIA_OUT_OF_MEMORY, text};
+  throw Fault{code, text};
+}
+
+static std::string size_text(int64_t bytes) {
+  char text[32];
+  if (bytes < 1000000) {
+    snprintf(text, sizeof text, "%lld bytes", static_cast<long long>(bytes));
+  } else if (bytes < 1000000000) {
+    snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
+  } else {
+    snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) / 1e9);
+  }
+  return text;
+}
+
+// --- opening and closing ----------------------------------------------------------------------------------------------
+
+DriverRuntime::DriverRuntime(const DriverApi& api, std::string device, Properties properties)
+    : api_(api), device_(std::move(device)), properties_(std::move(properties)) {}
+
+void DriverRuntime::create_stream() {
+  constexpr unsigned independent = 1;  // of the stream that others use when they name none
+  enter("creating a stream");
+  api_.check(api_.create_stream(&stream_, independent), "creating a stream");
+}
+
+void DriverRuntime::close() noexcept {
+  if (make_current() != DRIVER_OK) return;
+  if (stream_ != nullptr) {
+    api_.synchronize(stream_);
+    api_.destroy_stream(stream_);
+    stream_ = nullptr;
+  }
+  unload_kernels();
+}
+
+void DriverRuntime::unload_kernels() noexcept {
+  for (void* module : modules_) api_.unload_module(module);
+  modules_.clear();
+  functions_.fill(nullptr);
+}
+
+std::string DriverRuntime::load_kernels(bool (*wanted)(const Image&, const Properties&)) {
+  unload_kernels();
+  enter("loading kernels");
+  std::string refusal;
+  for (const Image& image : std::span(images, image_count)) {
+    if (!wanted(image, properties_)) continue;
+    void* module = nullptr;
+    std::string log;
+    Status status = load(image, &module, &log);
+    if (status == DRIVER_OK) {
+      modules_.push_back(module);
+      continue;
+    }
+    // An image without code for this device has the kernels of others; one that is refused may be missed below.
+    if (is_sticky(status) || status == DRIVER_OUT_OF_MEMORY) api_.check(status, "loading kernels");
+    if (refusal.empty()) refusal = std::string(image.file) + ": " + api_.error_text(status) + (log.empty() ? "" : ": " + log);
+  }
+  for (size_t i = 0; i < functions_.size(); i++) {
+    auto kernel = static_cast<Kernel>(i);
+    if ((kernel_needs(kernel) & ~properties_.needs) != 0) continue;
+    std::string symbol = std::string("talaria_") + kernel_name(kernel);
+    for (void* module : modules_) {
+      if (api_.find_function(&functions_[i], module, symbol.c_str()) == DRIVER_OK) break;
+      functions_[i] = nullptr;
+    }
+    if (functions_[i] == nullptr) {
+      return std::string("the kernel ") + kernel_name(kernel) + " is not there for " + properties_.architecture +
+             (refusal.empty() ? "" : " (" + refusal + ")");
+    }
+  }
+  return "";
+}
+
+void DriverRuntime::enter(const char* doing) const { api_.check(make_current(), doing); }
+
+// --- memory -----------------------------------------------------------------------------------------------------------
+
+int64_t DriverRuntime::free_bytes() {
+  enter("asking for free memory");
+  size_t free = 0, total = 0;
+  api_.check(api_.memory_info(&free, &total), "asking for free memory");
+  return static_cast<int64_t>(free);
+}
+
+void DriverRuntime::fail_allocation(int64_t bytes, const char* what) {
+  size_t free = 0, total = 0;
+  api_.check(api_.memory_info(&free, &total), "asking for free memory");
+  throw Fault{TALARIA_OUT_OF_MEMORY, device_ + " has no room for " + size_text(bytes) + " (" + what + "): of its " +
+                                         size_text(static_cast<int64_t>(total)) + " only " +
+                                         size_text(static_cast<int64_t>(free)) + " are free"};
+}
+
+void* DriverRuntime::allocate(int64_t bytes, const char* what) {
+  enter("allocating memory");
+  void* memory = nullptr;
+  Status status = api_.allocate(&memory, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
+  if (status == DRIVER_OUT_OF_MEMORY) fail_allocation(bytes, what);
+  api_.check(status, "allocating memory");
+  return memory;
+}
+
+void DriverRuntime::release(void* memory) noexcept {
+  if (memory != nullptr && make_current() == DRIVER_OK) api_.release(memory);
+}
+
+void* DriverRuntime::allocate_host(int64_t bytes) {
+  enter("allocating host memory");
+  void* memory = nullptr;
+  Status status = api_.allocate_host(&memory, static_cast<size_t>(std::max<int64_t>(bytes, 1)), 0);
+  if (status == DRIVER_OUT_OF_MEMORY) {
+    throw Fault{TALARIA_OUT_OF_MEMORY, "the host has no " + size_text(bytes) + " of memory that can be pinned for " + device_};
+  }
+  api_.check(status, "allocating host memory");
+  return memory;
+}
+
+void DriverRuntime::release_host(void* memory) noexcept {
+  if (memory != nullptr && make_current() == DRIVER_OK) api_.release_host(memory);
+}
+
+void DriverRuntime::upload(void* target, const void* host, int64_t bytes) {
+  if (bytes == 0) return;
+  enter("copying to the device");
+  api_.check(api_.upload(target, host, static_cast<size_t>(bytes), stream_), "copying to the device");
+}
+
+void DriverRuntime::download(void* host, const void* source, int64_t bytes) {
+  if (bytes == 0) return;
+  enter("copying from the device");
+  api_.check(api_.download(host, source, static_cast<size_t>(bytes), stream_), "copying from the device");
+}
+
+void DriverRuntime::copy(void* target, const void* source, int64_t bytes) {
+  if (bytes == 0) return;
+  enter("copying on the device");
+  api_.check(api_.copy(target, source, static_cast<size_t>(bytes), stream_), "copying on the device");
+}
+
+void DriverRuntime::fill(void* target, uint8_t value, int64_t bytes) {
+  if (bytes == 0) return;
+  enter("filling memory");
+  api_.check(api_.fill(target, value, static_cast<size_t>(bytes), stream_), "filling memory");
+}
+
+// --- kernels ----------------------------------------------------------------------------------------------------------
+
+void* DriverRuntime::function(const Launch& launch) {
+  void* found = launch.kernel < Kernel::count ? functions_[static_cast<size_t>(launch.kernel)] : nullptr;
+  if (found == nullptr) {
+    throw Fault{TALARIA_UNSUPPORTED,
+                std::string("the kernel ") + kernel_name(launch.kernel) + " does not run on " + properties_.architecture};
+  }
+  return found;
+}
+
+Status DriverRuntime::start(void* function, const Launch& launch, void* stream) {
+  void* arguments[] = {const_cast<uint8_t*>(launch.args)};
+  return api_.launch(function, launch.grid[0], launch.grid[1], launch.grid[2], launch.threads, 1, 1, launch.shared_bytes,
+                     stream, arguments, nullptr);
+}
+
+void DriverRuntime::start_all(std::span<const Launch> launches) {
+  for (const Launch& launch : launches) {
+    Status status = start(function(launch), launch, stream_);
+    if (status == DRIVER_OK) continue;
+    char doing[160];
+    snprintf(doing, sizeof doing, "launching %s, %u x %u x %u blocks of %u threads, %u bytes of shared memory",
+             kernel_name(launch.kernel), launch.grid[0], launch.grid[1], launch.grid[2], launch.threads,
+             launch.shared_bytes);
+    api_.check(status, doing);
+  }
+}
+
+void DriverRuntime::launch(const Launch& launch) {
+  enter("launching a kernel");
+  prepare(function(launch), launch.shared_bytes);
+  start_all(std::span(&launch, 1));
+}
+
+namespace {
+
+class DriverGraph final : public Graph {
+ public:
+  DriverGraph(const DriverRuntime& runtime, const DriverApi& api, void* executable)
+      : runtime_(runtime), api_(api), executable_(executable) {}
+  ~DriverGraph() override {
+    if (runtime_.make_current() == DRIVER_OK) api_.destroy_executable(executable_);
+  }
+  void* executable() const { return executable_; }
+
+ private:
+  const DriverRuntime& runtime_;
+  const DriverApi& api_;
+  void* executable_;
+};
+
+class DriverEvent final : public Event {
+ public:
+  DriverEvent(const DriverRuntime& runtime, const DriverApi& api, void* event)
+      : runtime_(runtime), api_(api), event_(event) {}
+  ~DriverEvent() override {
+    if (runtime_.make_current() == DRIVER_OK) api_.destroy_event(event_);
+  }
+  void* event() const { return event_; }
+
+ private:
+  const DriverRuntime& runtime_;
+  const DriverApi& api_;
+  void* event_;
+};
+
+}  // namespace
+
+std::unique_ptr<Graph> DriverRuntime::capture(std::span<const Launch> launches) {
+  constexpr int this_thread = 1;  // what other threads do meanwhile does not end the capture
+  enter("capturing a step");
+  for (const Launch& launch : launches) prepare(function(launch), launch.shared_bytes);
+  api_.check(api_.begin_capture(stream_, this_thread), "beginning a capture");
+  void* graph = nullptr;
+  try {
+    start_all(launches);
+  } catch (const Fault&) {
+    if (api_.end_capture(stream_, &graph) == DRIVER_OK && graph != nullptr) api_.destroy_graph(graph);
+    throw;
+  }
+  api_.check(api_.end_capture(stream_, &graph), "ending a capture");
+  void* executable = nullptr;
+  Status status = api_.instantiate(&executable, graph, 0);
+  api_.destroy_graph(graph);
+  api_.check(status, "preparing a captured step");
+  return std::make_unique<DriverGraph>(*this, api_, executable);
+}
+
+void DriverRuntime::replay(Graph& graph) {
+  enter("replaying a step");
+  api_.check(api_.launch_graph(static_cast<DriverGraph&>(graph).executable(), stream_), "replaying a step");
+}
+
+// --- events -----------------------------------------------------------------------------------------------------------
+
+std::unique_ptr<Event> DriverRuntime::new_event() {
+  enter("creating an event");
+  void* event = nullptr;
+  api_.check(api_.create_event(&event, 0), "creating an event");
+  return std::make_unique<DriverEvent>(*this, api_, event);
+}
+
+void DriverRuntime::record(Event& event) {
+  enter("recording an event");
+  api_.check(api_.record_event(static_cast<DriverEvent&>(event).event(), stream_), "recording an event");
+}
+
+void DriverRuntime::wait(Event& event) {
+  enter("waiting for the device");
+  api_.check(api_.wait_event(static_cast<DriverEvent&>(event).event()), "waiting for the device");
+}
+
+double DriverRuntime::elapsed_ms(Event& from, Event& to) {
+  enter("taking a time");
+  float ms = 0;
+  api_.check(api_.elapsed(&ms, static_cast<DriverEvent&>(from).event(), static_cast<DriverEvent&>(to).event()),
+             "taking a time");
+  return ms;
+}
+
+void DriverRuntime::synchronize() {
+  enter("waiting for the device");
+  api_.check(api_.synchronize(stream_), "waiting for the device");
+}
+
+}  // namespace talaria::gpu

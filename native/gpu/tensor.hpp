@@ -1,0 +1,75 @@
+// Tensors in a GPU's memory, and getting weights there.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "../include/talaria_backend.h"
+#include "runtime.h"
+
+namespace talaria::gpu {
+
+// Device memory that frees itself.
+class Memory {
+ public:
+  Memory() = default;
+  Memory(Runtime& runtime, int64_t bytes, const char* what);
+  Memory(Memory&& other) noexcept;
+  Memory& operator=(Memory&& other) noexcept;
+  ~Memory();
+  uint8_t* data() const { return data_; }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  Runtime* runtime_ = nullptr;
+  uint8_t* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+// Bytes of a tensor on the device, which may be laid out its own way (kernels/gpu/weights.h).
+int64_t device_bytes(const talaria_tensor_desc& desc, int64_t bytes);
+
+struct Tensor {
+  Tensor(Runtime& runtime, const talaria_tensor_desc& desc, int64_t bytes);
+  talaria_tensor_desc desc;
+  int64_t row_bytes;  // in the file's layout
+  Memory memory;
+};
+
+// Pinned memory on its way to the device: pieces go in while those before are still being copied and laid out.
+class Uploader {
+ public:
+  explicit Uploader(Runtime& runtime) : runtime_(runtime) {}
+  ~Uploader();
+  // Whole rows of a weight in the file's layout, from byte `offset` of the file's tensor. The source may be reused on return.
+  void write_weight(Tensor& tensor, int64_t offset, const uint8_t* source, int64_t bytes);
+
+ private:
+  struct Slot {
+    uint8_t* host = nullptr;
+    Memory raw;
+    std::unique_ptr<Event> event;
+    int64_t bytes = 0;
+  };
+  Slot& next_slot(int64_t bytes);
+
+  Runtime& runtime_;
+  Slot slots_[2];
+  int next_ = 0;
+};
+
+inline const talaria_tensor_view& view(talaria_tensor field) {
+  return *reinterpret_cast<const talaria_tensor_view*>(field);
+}
+inline Tensor& tensor(talaria_tensor field) { return *static_cast<Tensor*>(view(field).object); }
+
+// An activation's address on the device.
+template <typename Value>
+Value* address(talaria_tensor field) {
+  return reinterpret_cast<Value*>(tensor(field).memory.data());
+}
+
+WeightArg weight_arg(talaria_tensor field);
+KvArg kv_arg(talaria_tensor keys, talaria_tensor values, int32_t layer, int32_t head_dim);
+
+}  // namespace talaria::gpu
