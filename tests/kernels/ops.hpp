@@ -57,8 +57,8 @@ void add_product_cases(CaseList& list);    // attention_output
 void add_attention_cases(CaseList& list);  // attention_input, attention
 void add_route_cases(CaseList& list);
 void add_expert_cases(CaseList& list);
-void add_top_cases(CaseList& list);        // top_logits
-void add_layer_cases(CaseList& list);      // all ops in one step
+void add_top_cases(CaseList& list);    // top_logits
+void add_layer_cases(CaseList& list);  // all ops in one step
 
 constexpr Mode modes[] = {Mode::HALF, Mode::INT8};
 inline const char* name_of(Mode mode) { return mode == Mode::HALF ? "half" : "int8"; }

@@ -29,7 +29,9 @@ uint64_t Dice::next() {  // splitmix64
   z = (z ^ z >> 27) * 0x94d049bb133111eb;
   return z ^ z >> 31;
 }
-double Dice::uniform(double low, double high) { return low + (high - low) * static_cast<double>(next() >> 11) * 0x1p-53; }
+double Dice::uniform(double low, double high) {
+  return low + (high - low) * static_cast<double>(next() >> 11) * 0x1p-53;
+}
 double Dice::normal() {
   return std::sqrt(-2 * std::log(uniform(1e-300, 1))) * std::cos(2 * 3.14159265358979323846 * uniform(0, 1));
 }
