@@ -162,7 +162,7 @@ void attention_input(Session& session, const InputCase& c, uint64_t seed) {
                 c.rope_dims,
                 1e6f,
                 1e-5f};
-  Floats x = settled(random_rows(c.rows, c.hidden, seed + 4), p.norm, p.epsilon, rig.rounding);
+  Floats x = settled(random_rows(c.rows, c.hidden, seed + 4), p.norm, p.epsilon, rig.rounding, {c.wq, c.wk, c.wv});
   Caches kv(rig, c.kv, layers, c.rows + 1, c.positions, c.heads);
   Queries q = append(rig, kv, p, layer, batch, x, true);
   compare("q", q.computed, q.expected, p.wq.rows, product_bound(c.wq, c.mode));

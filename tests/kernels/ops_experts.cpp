@@ -51,7 +51,7 @@ void make_codes(oracle::ExpertWeights& weights, Floats& h, const Size& size, ora
   for (int64_t row = 0; row < size.rows; row++) h[row * size.hidden + row % size.hidden] = 1;
   Floats gate(size.held() * size.ffn * size.hidden, 4), up(gate.size());
   for (int64_t matrix = 0; matrix < size.held(); matrix++) {
-    Floats values = settled(random_rows(size.hidden, size.ffn, seed + matrix), size.ffn, rounding);
+    Floats values = settled(random_rows(size.hidden, size.ffn, seed + matrix), size.ffn, rounding, {weights.down.type});
     for (int64_t i = 0; i < size.hidden * size.ffn; i++) {
       up[(matrix * size.ffn + i % size.ffn) * size.hidden + i / size.ffn] = values[i];
     }
@@ -72,7 +72,7 @@ double bound_of(const Types& types, Mode mode, Part part) {
 void experts(Session& session, Types types, Mode mode, const Size& size, Part part, bool hostile, uint64_t seed) {
   Rig rig(session, mode, Batch::of(size.rows));
   Words routing = random_routing(size, hostile, seed);
-  Floats h = settled(random_rows(size.rows, size.hidden, seed + 1), size.hidden, rig.rounding);
+  Floats h = settled(random_rows(size.rows, size.hidden, seed + 1), size.hidden, rig.rounding, {types.gate, types.up});
   oracle::ExpertWeights weights;
   weights.map = size.map;
   weights.down =

@@ -120,8 +120,9 @@ void top_logits_of(Session& session, int32_t type, Mode mode, const Size& size, 
   int64_t hidden = output.columns, wanted = batch.wanted();
   Weight norm = norm_weight(hidden, seed);
   Rig rig(session, mode, batch);
-  Floats x =
-      given_x != nullptr ? *given_x : settled(random_rows(size.rows, hidden, seed + 2), norm, epsilon, rig.rounding);
+  Floats x = given_x != nullptr
+                 ? *given_x
+                 : settled(random_rows(size.rows, hidden, seed + 2), norm, epsilon, rig.rounding, {type});
   Values rows;
   for (int64_t i = 0; i < wanted; i++) {
     const float* row = x.data() + batch.words[batch.at.wanted_row + i] * hidden;
