@@ -8,7 +8,9 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failures=0
 
-# Kernels that run for every token: no value of theirs may leave the registers.
+# Kernels that run for every token: no array and no more than a few values may leave the registers. Those few are
+# ptxas' own choice: it gives up to 16 words for room for one more block.
+few=64
 decoding='_m[14]$|^attention_(split|combine)$|^(route|norm|quantize)$'
 
 # check NAME FILE: the test is that FILE, which lists what is wrong, is empty.
@@ -32,6 +34,11 @@ tool() {
     if [ -x "$version" ]; then echo "$version" && return; fi
   done
   return 1
+}
+
+# embedded ENDING: the files that the library has in it; others may be left from other builds.
+embedded() {
+  grep -o "/[^\"\\]*$1" "$build/$kind/images.cpp"
 }
 
 # Every kernel of kernels.def with what it needs, one a line, as the preprocessor gives them.
@@ -59,7 +66,7 @@ print_table() {
 
 check_cuda() {
   local arch kernel
-  cat "$build"/cuda/*.ptxas.txt | awk '
+  embedded '\.fatbin' | sed 's/fatbin$/ptxas.txt/' | xargs cat | awk '
     /Compiling entry function/ { split($0, part, "\047"); name = part[2]; sub(/^talaria_/, "", name); arch = part[4] }
     /bytes stack frame/ { stack = $1; spills = $5 + $9 }
     /Used [0-9]+ registers/ {
@@ -72,7 +79,7 @@ check_cuda() {
     }' > "$work/table"
   print_table
   for arch in $(awk '{ print $2 }' "$work/table" | sort -u); do
-    awk -v arch="$arch" -v decoding="$decoding" '$2 == arch && $1 ~ decoding && $5 + $6 > 0 {
+    awk -v arch="$arch" -v decoding="$decoding" -v few=$few '$2 == arch && $1 ~ decoding && ($6 > few || $5 > few / 2) {
       print $1 " has " $5 " bytes of stack and spills " $6 }' "$work/table" > "$work/spills"
     check "$arch: decoding stays in registers" "$work/spills"
     case $arch in
@@ -81,12 +88,14 @@ check_cuda() {
     esac
     check "$arch: every kernel is there" "$work/missing"
   done
-  if ls "$build"/cuda/*.ptx >/dev/null 2>&1; then
+  if embedded '\.ptx' > "$work/texts"; then
+    # shellcheck disable=SC2046 # a list of files
     awk '/^\.visible \.entry/ { name = $3; sub(/^talaria_/, "", name); sub(/\(.*/, "", name); print name, "sm_70", 0, 0, 0, 0 }' \
-      "$build"/cuda/*.ptx > "$work/table"
+      $(cat "$work/texts") > "$work/table"
     missing sm_70 > "$work/missing"
     check 'sm_70 (PTX): every kernel is there' "$work/missing"
-    lacks '^\\.visible \\.entry' 'dp4a' '_int8_' "$build"/cuda/*.ptx > "$work/lacks"
+    # shellcheck disable=SC2046 # a list of files
+    lacks '^\\.visible \\.entry' 'dp4a' '_int8_' $(cat "$work/texts") > "$work/lacks"
     check 'sm_70 (PTX): int8 kernels use dp4a' "$work/lacks"
   fi
   check_mma
@@ -129,7 +138,7 @@ check_hip() {
     echo 'FAILED there is no llvm-readelf or llvm-objdump'
     exit 1
   }
-  for file in "$build"/hip/*.gfx*.co; do
+  for file in $(embedded '\.co'); do
     arch=${file%.co}
     arch=${arch##*.}
     "$readelf" --notes "$file" | awk -v arch="$arch" '

@@ -31,11 +31,17 @@ add_jdk() {
   done
 }
 
-install() {
+have_apt() {
+  command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]
+}
+
+update_lists() {
   export DEBIAN_FRONTEND=noninteractive
-  if ! ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; then
-    apt-get update >&2
-  fi
+  ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update >&2
+}
+
+install() {
+  update_lists
   [ -n "$jdk" ] || add_jdk
   [ -n "$packages" ] || return 0
   say "installing$packages"
@@ -44,12 +50,38 @@ install() {
     { apt-get update >&2 && apt-get install -y --no-install-recommends $packages >&2; }
 }
 
+# What one stage alone needs, and says when it is missing: clang, lld and llvm of version 18 or later, for AMD's GPUs.
+look_for_clang() {
+  local version
+  for version in 24 23 22 21 20 19 18; do
+    if command -v "clang++-$version" && command -v "ld.lld-$version" && command -v "llvm-objdump-$version"; then
+      return 0
+    fi
+  done >/dev/null
+  return 1
+}
+
+install_clang() {
+  local version
+  update_lists
+  for version in 19 20 21 18; do
+    if apt-cache show "clang-$version" "lld-$version" "llvm-$version" >/dev/null 2>&1; then
+      say "installing clang-$version, lld-$version and llvm-$version"
+      apt-get install -y --no-install-recommends "clang-$version" "lld-$version" "llvm-$version" >&2 ||
+        say "they could not be installed; kernels for AMD's GPUs are not tested"
+      return
+    fi
+  done
+  say "this system has no clang 18 or later; kernels for AMD's GPUs are not tested"
+}
+
 look
-if [ -n "$packages" ] || [ -z "$jdk" ]; then
-  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-    install
-    look
-  fi
+if { [ -n "$packages" ] || [ -z "$jdk" ]; } && have_apt; then
+  install
+  look
+fi
+if ! look_for_clang && have_apt; then
+  install_clang
 fi
 
 status=0

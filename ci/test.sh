@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds and tests everything that can be built here. Usage: ci/test.sh [--stage NAME]...
+# Builds and tests everything that can be built here. Usage: ci/test.sh [--all] [--stage NAME]...
+# With --all the GPU kernels are compiled for every architecture, and not for one of each kind.
 # Goes on after a failing stage, closes with a table and a line of totals, and fails if any test failed or a stage broke.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -7,7 +8,7 @@ root=$(pwd -P)
 exec </dev/null
 . ci/find-jdk.sh
 
-all_stages='java format native asan arm launcher'
+all_stages='java format native asan arm cuda hip launcher'
 logs=$root/build/logs
 processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 bold='' red='' plain=''
@@ -16,15 +17,19 @@ if [ -t 1 ]; then
 fi
 
 usage() {
-  printf 'usage: ci/test.sh [--stage NAME]...\nstages: %s; all of them if none is named\n' "$all_stages"
+  printf 'usage: ci/test.sh [--all] [--stage NAME]...\nstages: %s; all of them if none is named\n' "$all_stages"
 }
 
-stages=''
+stages='' all=''
 while [ $# -gt 0 ]; do
   case $1 in
     --help | -h)
       usage
       exit 0
+      ;;
+    --all)
+      all=1
+      shift
       ;;
     --stage)
       case " $all_stages " in
@@ -151,7 +156,7 @@ native_tests() {
   shift
   fresh_cmake "$folder"
   rm -f "$folder/junit.xml"
-  cmake -S . -B "$folder" -DTALARIA_TESTS=ON "$@" &&
+  cmake -S . -B "$folder" -DTALARIA_TESTS=ON -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF "$@" &&
     cmake --build "$folder" --parallel "$processors" &&
     ctest --test-dir "$folder" --no-tests=error --output-on-failure --parallel "$processors" \
       --output-junit "$root/$folder/junit.xml"
@@ -181,7 +186,7 @@ stage_arm() {
   done
   fresh_cmake build/arm
   rm -f build/arm/junit.xml
-  cmake -S . -B build/arm -DTALARIA_TESTS=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+  cmake -S . -B build/arm -DTALARIA_TESTS=ON -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
     -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
     -DCMAKE_EXE_LINKER_FLAGS=-static "-DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64;-cpu;max" &&
     cmake --build build/arm --parallel "$processors" --target simd decode &&
@@ -190,6 +195,54 @@ stage_arm() {
   result=$?
   reports=(build/arm/junit.xml)
   return $result
+}
+
+# gpu_kernels KIND CMAKE-OPTION...: the kernels, compiled and read; the library, loaded where there may be no driver. Each
+# architecture's checks count as tests.
+gpu_kernels() {
+  local kind=$1 folder=build/$1 checks=build/$1/checks.txt result=0 p f s
+  shift
+  fresh_cmake "$folder"
+  rm -f "$folder/junit.xml" "$checks"
+  cmake -S . -B "$folder" -DTALARIA_TESTS=ON "$@" &&
+    cmake --build "$folder" --parallel "$processors" --target "talaria_$kind" absent || return 1
+  ctest --test-dir "$folder" --no-tests=error --output-on-failure -R "^absent_$kind\$" \
+    --output-junit "$root/$folder/junit.xml" || result=1
+  ci/check-kernels.sh "$kind" "$folder" > "$checks" || result=1
+  cat "$checks"
+  reports=("$folder/junit.xml")
+  read -r p f s <<< "$(junit_totals "${reports[@]}")"
+  counts="$((p + $(grep -c '^ok ' "$checks"))) $((f + $(grep -c '^FAILED ' "$checks"))) $s"
+  return $result
+}
+
+# What a stage says that lacks a compiler.
+no_compiler() {
+  counts="0 0 $2"
+  not_tested="$not_tested  $1: $3 ($2 tests)
+"
+}
+
+stage_cuda() {
+  local archs='-DTALARIA_CUDA_ARCHS=70;75;80;90a;120' # an older one of each kind runs on the newer ones of that kind
+  [ -z "$all" ] || archs=-UTALARIA_CUDA_ARCHS
+  if ! command -v nvcc && [ ! -x "${CUDA_PATH:-/usr/local/cuda}/bin/nvcc" ]; then
+    no_compiler cuda 11 'there is no nvcc, which comes with the CUDA toolkit'
+    return 0
+  fi
+  gpu_kernels cuda -DTALARIA_CUDA=ON -DTALARIA_HIP=OFF "$archs"
+}
+
+stage_hip() {
+  local archs='-DTALARIA_HIP_ARCHS=gfx906;gfx90a;gfx1030;gfx1100' version
+  [ -z "$all" ] || archs=-UTALARIA_HIP_ARCHS
+  for version in -24 -23 -22 -21 -20 -19 -18; do
+    if command -v "clang++$version" && command -v "ld.lld$version" && command -v "llvm-objdump$version"; then
+      gpu_kernels hip -DTALARIA_CUDA=OFF -DTALARIA_HIP=ON "$archs"
+      return
+    fi
+  done
+  no_compiler hip 19 "there is no clang of version 18 or later with lld and llvm ('apt-get install clang-19 lld-19 llvm-19')"
 }
 
 stage_launcher() {
@@ -201,7 +254,8 @@ stage_launcher() {
 
 # What no stage can show, however it ends.
 never_tested() {
-  [ -d kernels/gpu ] || printf '  CUDA, HIP, Metal, OpenCL and their emulator: these backends are not there yet\n'
+  printf '  CUDA and HIP on GPUs: their kernels are compiled and read here, and run on the emulator alone\n'
+  printf '  Metal, OpenCL: these backends are not there yet\n'
   printf '  systems other than this one (%s)\n' "$(uname -sm)"
 }
 

@@ -1,7 +1,7 @@
 # The CUDA backend: kernels/gpu compiled by nvcc into one fat binary per file, and by clang into PTX for Volta, which nvcc
 # 13 no longer knows. Any nvcc from 11.4 on will do; nothing of the toolkit is needed at run time.
 set(TALARIA_CUDA AUTO CACHE STRING "the CUDA backend: AUTO (if there is an nvcc), ON or OFF")
-# sm_103 and sm_121 run the code of sm_100 and sm_120; sm_87 and sm_110 are no workstations, and take PTX.
+# sm_103 and sm_121 run the code of sm_100 and sm_120. Others take PTX.
 set(TALARIA_CUDA_ARCHS "70;75;80;86;89;90a;100;120" CACHE STRING
   "compute capabilities to build kernels for; those that nvcc does not know are served by PTX")
 
@@ -66,7 +66,7 @@ function(talaria_cuda_backend)
   set(folder ${CMAKE_BINARY_DIR}/cuda)
   file(MAKE_DIRECTORY ${folder})
   set(flags -std=c++17 -fmad=false -allow-unsupported-compiler -Xptxas -v)
-  if(TALARIA_NVCC_VERSION VERSION_GREATER_EQUAL 12.8)
+  if(TALARIA_NVCC_VERSION VERSION_GREATER_EQUAL 13)  # what 12 compresses so, only its later drivers read
     list(APPEND flags -compress-mode=size)
   endif()
   set(entries "")

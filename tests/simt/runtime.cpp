@@ -262,10 +262,17 @@ void test_failures() {
 
 }  // namespace
 
-int main() {
+// With "overrun", only writes past an allocation: what the address sanitizer must see.
+int main(int count, char** arguments) {
   for (const char* name : {"TALARIA_SIMT_DEVICES", "TALARIA_SIMT_MEMORY", "TALARIA_SIMT_NEEDS", "TALARIA_SIMT_ORDER",
                            "TALARIA_SIMT_CHECK"}) {
     unsetenv(name);
+  }
+  if (count == 2 && std::string(arguments[1]) == "overrun") {
+    auto runtime = driver().open(0);
+    runtime->launch(fill_launch(runtime->allocate(77, "victim"), 78, 1));
+    expect_fault([&] { runtime->synchronize(); }, TALARIA_LOST, "wrote past the end of 'victim'");
+    return 0;
   }
   test_devices();
   test_memory();

@@ -10,14 +10,20 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** A backend that is one shared library, {@code libtalaria_NAME}. However many of these there are, it is opened once. */
+/** A backend that is one shared library. However many objects of a class there are, it is opened once. */
 abstract class LibraryBackend implements Backend {
     private static final Map<String, NativeBackend> OPENED = new ConcurrentHashMap<>();
 
     private final NativeBackend backend;
 
+    /** The backend of this name, in {@code libtalaria_NAME}. */
     LibraryBackend(String name) {
-        backend = OPENED.computeIfAbsent(name, NativeBackend::new);
+        this(name, name);
+    }
+
+    /** The backend of this name, in {@code libtalaria_LIBRARY}. */
+    LibraryBackend(String name, String library) {
+        backend = OPENED.computeIfAbsent(name, made -> new NativeBackend(made, library));
     }
 
     @Override

@@ -19,13 +19,16 @@ final class NativeBackend {
     private static final int OPTIONS_BYTES = 16;
 
     private final String name;
+    private final String library;
     private final NativeStatus status = new NativeStatus();
     private long handle;
     private int count;
     private String absent;
 
-    NativeBackend(String name) {
+    /** The backend of this name, in {@code libtalaria_LIBRARY}. */
+    NativeBackend(String name, String library) {
         this.name = name;
+        this.library = library;
     }
 
     String name() {
@@ -45,8 +48,8 @@ final class NativeBackend {
             return reason.get();
         }
         try {
-            Path library = NativeLibrary.find(name);
-            handle = status.checkHandle(Native.talaria_backend_open(library.toString(), status.buffer()));
+            Path path = NativeLibrary.find(library);
+            handle = status.checkHandle(Native.talaria_backend_open(path.toString(), status.buffer()));
             count = Native.talaria_device_count(handle, status.buffer());
             return count > 0 ? null : status.text();
         } catch (DeviceException e) {
@@ -55,7 +58,7 @@ final class NativeBackend {
     }
 
     Optional<Path> library() {
-        return unavailable().isPresent() ? Optional.empty() : Optional.of(NativeLibrary.find(name));
+        return unavailable().isPresent() ? Optional.empty() : Optional.of(NativeLibrary.find(library));
     }
 
     synchronized List<DeviceInfo> devices() {

@@ -56,6 +56,11 @@ final class LogitsRunner {
                 new Way(Integer.MAX_VALUE, true, 600),
                 new Way(Integer.MAX_VALUE, false, Integer.MAX_VALUE));
 
+        /** On the emulator a token takes as long as a hundred on a processor: long prompts wait for -Dtalaria.all=true. */
+        int limit(String device) {
+            return device.startsWith("simt") && !Boolean.getBoolean("talaria.all") ? Math.min(limit, 40) : limit;
+        }
+
         Setting apply(Setting setting, int[] other) {
             Setting chunked = setting.chunk(chunk);
             return company ? chunked.with(other) : chunked;

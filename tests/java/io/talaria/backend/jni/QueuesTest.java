@@ -91,7 +91,7 @@ class QueuesTest {
     @Test
     void aSignalThatNeverComesLosesTheDeviceAndOnlyIt() {
         CpuBackend cpu = new CpuBackend();
-        Device device = new NativeBackend("cpu").open(0, OpenOptions.DEFAULT, 50);
+        Device device = new NativeBackend("cpu", "cpu").open(0, OpenOptions.DEFAULT, 50);
         try (device;
                 Device other = cpu.open(0, OpenOptions.DEFAULT);
                 Event never = new NativeEvent()) {
