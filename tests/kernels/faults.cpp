@@ -39,7 +39,8 @@ void check(const char* call, bool ok, const talaria_status& status) {
 
 // --- one request: tensors, a step with all ops, a run, and what it leaves -----------------------------------------------
 
-constexpr int64_t hidden = 32, ffn = 64, vocabulary = 40, experts = 3, used = 2, rows = 3, width = 64, kv_width = 32, top_k = 4;
+constexpr int64_t hidden = 32, ffn = 64, vocabulary = 40, experts = 3, used = 2, rows = 3, width = 64, kv_width = 32,
+                  top_k = 4;
 constexpr int64_t more_rows = 30;  // of a step that needs more memory
 
 class Request {
@@ -76,7 +77,8 @@ uint64_t Request::tensor(int32_t kind, int32_t type, std::vector<int64_t> shape)
   talaria_tensor_desc desc{sizeof desc, kind, type, 0, {1, 1, 1, 1}, "tensor of a request"};
   for (size_t i = 0; i < shape.size(); i++) desc.shape[4 - shape.size() + i] = shape[i];
   talaria_status status;
-  uint64_t handle = talaria_tensor_new(kind == TALARIA_HOST ? 0 : device_, reinterpret_cast<uint8_t*>(&desc), sizeof desc, &status);
+  uint64_t handle =
+      talaria_tensor_new(kind == TALARIA_HOST ? 0 : device_, reinterpret_cast<uint8_t*>(&desc), sizeof desc, &status);
   check("tensor_new", handle != 0, status);
   (kind == TALARIA_HOST ? host_ : tensors_).push_back(handle);
   return handle;
@@ -92,22 +94,42 @@ uint64_t Request::weight(int32_t type, int64_t matrices, int64_t count, int64_t 
 }
 
 void Request::append_layer(uint64_t x, int64_t capacity) {
-  uint64_t q = tensor(TALARIA_ACTIVATION, TALARIA_F32, {capacity, width}), attended = tensor(TALARIA_ACTIVATION, TALARIA_F32, {capacity, width});
-  uint64_t keys = tensor(TALARIA_KV, TALARIA_F16, {1, rows, 4, kv_width}), values = tensor(TALARIA_KV, TALARIA_F16, {1, rows, 4, kv_width});
-  uint64_t h = tensor(TALARIA_ACTIVATION, TALARIA_F32, {capacity, hidden}), slots = tensor(TALARIA_ACTIVATION, TALARIA_F32, {1, capacity, used, hidden});
-  uint64_t routing = tensor(TALARIA_ACTIVATION, TALARIA_I32, {capacity, 2 * used}), norm = weight(TALARIA_F32, 1, 1, hidden);
-  append(TALARIA_OP_ATTENTION_INPUT,
-         talaria_attention_input_args{.q = q, .x = x, .norm = norm, .wq = weight(TALARIA_Q8_0, 1, width, hidden),
-                                      .wk = weight(TALARIA_F16, 1, kv_width, hidden), .wv = weight(TALARIA_Q8_0, 1, kv_width, hidden),
-                                      .keys = keys, .values = values, .layer = 0, .head_dim = 32, .rope_dims = 32,
-                                      .rope_base = 1e4f, .epsilon = 1e-5f});
-  append(TALARIA_OP_ATTENTION, talaria_attention_args{.attended = attended, .q = q, .keys = keys, .values = values, .layer = 0,
-                                                      .head_dim = 32, .scale = 0.2f});
+  uint64_t q = tensor(TALARIA_ACTIVATION, TALARIA_F32, {capacity, width}),
+           attended = tensor(TALARIA_ACTIVATION, TALARIA_F32, {capacity, width});
+  uint64_t keys = tensor(TALARIA_KV, TALARIA_F16, {1, rows, 4, kv_width}),
+           values = tensor(TALARIA_KV, TALARIA_F16, {1, rows, 4, kv_width});
+  uint64_t h = tensor(TALARIA_ACTIVATION, TALARIA_F32, {capacity, hidden}),
+           slots = tensor(TALARIA_ACTIVATION, TALARIA_F32, {1, capacity, used, hidden});
+  uint64_t routing = tensor(TALARIA_ACTIVATION, TALARIA_I32, {capacity, 2 * used}),
+           norm = weight(TALARIA_F32, 1, 1, hidden);
+  append(TALARIA_OP_ATTENTION_INPUT, talaria_attention_input_args{.q = q,
+                                                                  .x = x,
+                                                                  .norm = norm,
+                                                                  .wq = weight(TALARIA_Q8_0, 1, width, hidden),
+                                                                  .wk = weight(TALARIA_F16, 1, kv_width, hidden),
+                                                                  .wv = weight(TALARIA_Q8_0, 1, kv_width, hidden),
+                                                                  .keys = keys,
+                                                                  .values = values,
+                                                                  .layer = 0,
+                                                                  .head_dim = 32,
+                                                                  .rope_dims = 32,
+                                                                  .rope_base = 1e4f,
+                                                                  .epsilon = 1e-5f});
+  append(TALARIA_OP_ATTENTION,
+         talaria_attention_args{
+             .attended = attended, .q = q, .keys = keys, .values = values, .layer = 0, .head_dim = 32, .scale = 0.2f});
   append(TALARIA_OP_ATTENTION_OUTPUT,
          talaria_attention_output_args{.x = x, .attended = attended, .wo = weight(TALARIA_Q4_0, 1, hidden, width)});
-  append(TALARIA_OP_ROUTE, talaria_route_args{.routing = routing, .h = h, .x = x, .norm = norm,
-                                              .router = weight(TALARIA_F32, 1, experts, hidden), .epsilon = 1e-5f});
-  append(TALARIA_OP_EXPERTS, talaria_experts_args{.slots = slots, .h = h, .routing = routing, .gate = weight(TALARIA_Q8_0, experts, ffn, hidden),
+  append(TALARIA_OP_ROUTE, talaria_route_args{.routing = routing,
+                                              .h = h,
+                                              .x = x,
+                                              .norm = norm,
+                                              .router = weight(TALARIA_F32, 1, experts, hidden),
+                                              .epsilon = 1e-5f});
+  append(TALARIA_OP_EXPERTS, talaria_experts_args{.slots = slots,
+                                                  .h = h,
+                                                  .routing = routing,
+                                                  .gate = weight(TALARIA_Q8_0, experts, ffn, hidden),
                                                   .up = weight(TALARIA_Q4_0, experts, ffn, hidden),
                                                   .down = weight(TALARIA_Q8_0, experts, hidden, ffn)});
   append(TALARIA_OP_ADD_SLOTS, talaria_add_slots_args{.x = x, .slots = slots});
@@ -141,9 +163,13 @@ void Request::compose(int64_t more) {
   append(TALARIA_OP_WAIT, talaria_event_args{.event = event_});
   append_layer(x, capacity);
   append(TALARIA_OP_COPY, talaria_copy_args{.target = copied_, .source = x, .row_bytes = hidden * 4});
-  append(TALARIA_OP_TOP_LOGITS, talaria_top_logits_args{.top = top, .x = x, .norm = weight(TALARIA_F32, 1, 1, hidden),
-                                                        .output = weight(TALARIA_Q8_0, 1, vocabulary, hidden), .logits = logits_,
-                                                        .k = top_k, .epsilon = 1e-5f});
+  append(TALARIA_OP_TOP_LOGITS, talaria_top_logits_args{.top = top,
+                                                        .x = x,
+                                                        .norm = weight(TALARIA_F32, 1, 1, hidden),
+                                                        .output = weight(TALARIA_Q8_0, 1, vocabulary, hidden),
+                                                        .logits = logits_,
+                                                        .k = top_k,
+                                                        .epsilon = 1e-5f});
   check("step_end", talaria_step_end(device_, step_, &status) == TALARIA_OK, status);
 }
 
@@ -178,7 +204,8 @@ void close_device(uint64_t device) {
   } catch (const Failed& failed) {
     give_up("device_close: " + failed.text);
   }
-  if (allocated() != 0) give_up(text("%lld bytes are left after a device was closed", static_cast<long long>(allocated())));
+  if (allocated() != 0)
+    give_up(text("%lld bytes are left after a device was closed", static_cast<long long>(allocated())));
 }
 
 Words request(uint64_t device, int64_t more) {
@@ -215,7 +242,8 @@ long out_of_memory(uint64_t backend, const Words& expected, const Words& expecte
       fail_at(k, 0);
       try {
         if (device == 0) device = open_device(backend);
-        same(request(device, with_older ? more_rows : 0), with_older ? expected_large : expected, "though nothing failed", k);
+        same(request(device, with_older ? more_rows : 0), with_older ? expected_large : expected,
+             "though nothing failed", k);
       } catch (const Failed& error) {
         expect(error, TALARIA_OUT_OF_MEMORY, k);
         failed = true;
@@ -306,7 +334,8 @@ int run(const char* library, long cycles) {
   close_device(device);
 
   std::printf("out of memory at each of %ld allocations\n", out_of_memory(backend, expected, large, false));
-  std::printf("out of memory at each of %ld allocations beside an older step\n", out_of_memory(backend, expected, large, true));
+  std::printf("out of memory at each of %ld allocations beside an older step\n",
+              out_of_memory(backend, expected, large, true));
   std::printf("failure at each of %ld launches\n", launch_failures(backend, expected));
   for (long cycle = 0; cycle < cycles; cycle++) {
     device = open_device(backend);

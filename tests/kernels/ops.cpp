@@ -54,7 +54,8 @@ int run_cases(Session& session, const std::vector<Case>& cases, bool stop, bool 
   Count all;
   std::printf("%-18s%8s%8s%13s%9s%10s\n", "op", "passed", "failed", "unsupported", "skipped", "seconds");
   auto line = [](const char* name, const Count& n) {
-    std::printf("%-18s%8d%8d%13d%9d%10.2f  %s\n", name, n.passed, n.failed, n.unsupported, n.skipped, n.seconds, n.why.c_str());
+    std::printf("%-18s%8d%8d%13d%9d%10.2f  %s\n", name, n.passed, n.failed, n.unsupported, n.skipped, n.seconds,
+                n.why.c_str());
   };
   for (const std::string& op : order) {
     const Count& n = counts[op];
@@ -69,24 +70,36 @@ int run_cases(Session& session, const std::vector<Case>& cases, bool stop, bool 
 struct Arguments {
   const char* library = nullptr;
   const char* filter = "";
-  bool brief = false, list = false, first = false, verbose = false, bench = false, replay = true;  // first: stops at the first failure
+  bool brief = false, list = false, first = false, verbose = false, bench = false,
+       replay = true;  // first: stops at the first failure
   BenchOptions options;
 
   bool parse(int count, char** arguments) {
     for (int i = 1; i < count; i++) {
       const char* a = arguments[i];
       bool more = i + 1 < count;
-      if (!std::strcmp(a, "--short")) brief = true;
-      else if (!std::strcmp(a, "--list")) list = true;
-      else if (!std::strcmp(a, "--verbose")) verbose = true;
-      else if (!std::strcmp(a, "--first")) first = true;
-      else if (!std::strcmp(a, "--bench")) bench = true;
-      else if (!std::strcmp(a, "--json")) options.json = true;
-      else if (!std::strcmp(a, "--no-replay")) replay = false;
-      else if (!std::strcmp(a, "--filter") && more) filter = arguments[++i];
-      else if (!std::strcmp(a, "--megabytes") && more) options.megabytes = std::atoll(arguments[++i]);
-      else if (library == nullptr && a[0] != '-') library = a;
-      else return false;
+      if (!std::strcmp(a, "--short"))
+        brief = true;
+      else if (!std::strcmp(a, "--list"))
+        list = true;
+      else if (!std::strcmp(a, "--verbose"))
+        verbose = true;
+      else if (!std::strcmp(a, "--first"))
+        first = true;
+      else if (!std::strcmp(a, "--bench"))
+        bench = true;
+      else if (!std::strcmp(a, "--json"))
+        options.json = true;
+      else if (!std::strcmp(a, "--no-replay"))
+        replay = false;
+      else if (!std::strcmp(a, "--filter") && more)
+        filter = arguments[++i];
+      else if (!std::strcmp(a, "--megabytes") && more)
+        options.megabytes = std::atoll(arguments[++i]);
+      else if (library == nullptr && a[0] != '-')
+        library = a;
+      else
+        return false;
     }
     return library != nullptr && options.megabytes > 0;
   }

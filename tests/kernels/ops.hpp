@@ -57,8 +57,8 @@ void add_product_cases(CaseList& list);    // attention_output
 void add_attention_cases(CaseList& list);  // attention_input, attention
 void add_route_cases(CaseList& list);
 void add_expert_cases(CaseList& list);
-void add_top_cases(CaseList& list);        // top_logits
-void add_layer_cases(CaseList& list);      // all ops in one step
+void add_top_cases(CaseList& list);    // top_logits
+void add_layer_cases(CaseList& list);  // all ops in one step
 
 constexpr Mode modes[] = {Mode::HALF, Mode::INT8};
 inline const char* name_of(Mode mode) { return mode == Mode::HALF ? "half" : "int8"; }
@@ -93,9 +93,12 @@ void copy_row(Weight& weight, int64_t from, int64_t to);  // so that whatever me
 
 // Normally distributed; in each row one value, somewhere, is 50 times larger. Every fifth row is small as a whole.
 Floats random_rows(int64_t rows, int64_t columns, uint64_t seed);
-// Moves values, by less than the rounding itself, away from where two correct devices might round them differently.
-Floats settled(const Floats& x, int64_t columns, oracle::Rounding rounding);
-Floats settled(const Floats& x, const Weight& norm, float epsilon, oracle::Rounding rounding);
+// Moves values, by less than the rounding itself, away from where two correct devices might round them differently: to int8
+// codes where a quantised weight meets them so, to bfloat16 before a weight of that type, else to float16. `types` are of the
+// weights that meet the rows, after a norm or as they are.
+Floats settled(const Floats& x, int64_t columns, oracle::Rounding rounding, std::initializer_list<int32_t> types);
+Floats settled(const Floats& x, const Weight& norm, float epsilon, oracle::Rounding rounding,
+               std::initializer_list<int32_t> types);
 inline Values exact(const Floats& x) { return Values(x.begin(), x.end()); }
 
 // --- batches ------------------------------------------------------------------------------------------------------------

@@ -28,9 +28,11 @@ struct Caches {
   int64_t head_dim;
 
   Caches(Rig& rig, int32_t type, int64_t layers, int64_t blocks, int64_t positions, const Heads& heads)
-      : keys(type, layers, blocks, positions, heads.kv_width()), values(keys),
+      : keys(type, layers, blocks, positions, heads.kv_width()),
+        values(keys),
         key_handle(rig.kv(type, layers, blocks, positions, heads.kv_width(), "keys")),
-        value_handle(rig.kv(type, layers, blocks, positions, heads.kv_width(), "values")), head_dim(heads.dim) {}
+        value_handle(rig.kv(type, layers, blocks, positions, heads.kv_width(), "values")),
+        head_dim(heads.dim) {}
 };
 
 struct Projections {
@@ -40,9 +42,16 @@ struct Projections {
 };
 
 talaria_attention_input_args input_args(Rig& rig, Caches& kv, const Projections& p, int32_t layer) {
-  return {.norm = rig.weight(p.norm, "norm"), .wq = rig.weight(p.wq, "wq"), .wk = rig.weight(p.wk, "wk"),
-          .wv = rig.weight(p.wv, "wv"), .keys = kv.key_handle, .values = kv.value_handle, .layer = layer,
-          .head_dim = static_cast<int32_t>(kv.head_dim), .rope_dims = p.rope_dims, .rope_base = p.rope_base,
+  return {.norm = rig.weight(p.norm, "norm"),
+          .wq = rig.weight(p.wq, "wq"),
+          .wk = rig.weight(p.wk, "wk"),
+          .wv = rig.weight(p.wv, "wv"),
+          .keys = kv.key_handle,
+          .values = kv.value_handle,
+          .layer = layer,
+          .head_dim = static_cast<int32_t>(kv.head_dim),
+          .rope_dims = p.rope_dims,
+          .rope_base = p.rope_base,
           .epsilon = p.epsilon};
 }
 
@@ -69,18 +78,21 @@ Queries append(Rig& rig, Caches& kv, const Projections& p, int32_t layer, const 
   return {q, Rig::floats_of(target)};
 }
 
-void attend(const char* what, Rig& rig, const Caches& kv, int32_t layer, const Batch& batch, const Floats& q, int64_t width,
-            double bound) {
+void attend(const char* what, Rig& rig, const Caches& kv, int32_t layer, const Batch& batch, const Floats& q,
+            int64_t width, double bound) {
   double scale = 1 / std::sqrt(static_cast<double>(kv.head_dim));
   auto given = static_cast<float>(scale);
   Values expected = oracle::attend(exact(q), width, kv.head_dim, given, kv.keys, kv.values, layer, batch.view());
   rig.begin(batch);
   Buffer& attended = rig.output("attended", batch.rows(), width);
   Buffer& in = rig.floats("q", q, width);
-  rig.append(TALARIA_OP_ATTENTION,
-             talaria_attention_args{.attended = attended.handle, .q = in.handle, .keys = kv.key_handle,
-                                    .values = kv.value_handle, .layer = layer,
-                                    .head_dim = static_cast<int32_t>(kv.head_dim), .scale = given});
+  rig.append(TALARIA_OP_ATTENTION, talaria_attention_args{.attended = attended.handle,
+                                                          .q = in.handle,
+                                                          .keys = kv.key_handle,
+                                                          .values = kv.value_handle,
+                                                          .layer = layer,
+                                                          .head_dim = static_cast<int32_t>(kv.head_dim),
+                                                          .scale = given});
   rig.run();
   compare(what, Rig::floats_of(attended), expected, width, bound);
 }
@@ -143,10 +155,14 @@ void attention_input(Session& session, const InputCase& c, uint64_t seed) {
   Batch batch = far_apart(c, place);
   Rig rig(session, c.mode, batch);
   constexpr int32_t layer = 1, layers = 3;
-  Projections p{norm_weight(c.hidden, seed), random_weight(c.wq, 1, c.heads.width(), c.hidden, seed + 1),
+  Projections p{norm_weight(c.hidden, seed),
+                random_weight(c.wq, 1, c.heads.width(), c.hidden, seed + 1),
                 random_weight(c.wk, 1, c.heads.kv_width(), c.hidden, seed + 2),
-                random_weight(c.wv, 1, c.heads.kv_width(), c.hidden, seed + 3), c.rope_dims, 1e6f, 1e-5f};
-  Floats x = settled(random_rows(c.rows, c.hidden, seed + 4), p.norm, p.epsilon, rig.rounding);
+                random_weight(c.wv, 1, c.heads.kv_width(), c.hidden, seed + 3),
+                c.rope_dims,
+                1e6f,
+                1e-5f};
+  Floats x = settled(random_rows(c.rows, c.hidden, seed + 4), p.norm, p.epsilon, rig.rounding, {c.wq, c.wk, c.wv});
   Caches kv(rig, c.kv, layers, c.rows + 1, c.positions, c.heads);
   Queries q = append(rig, kv, p, layer, batch, x, true);
   compare("q", q.computed, q.expected, p.wq.rows, product_bound(c.wq, c.mode));
@@ -197,7 +213,8 @@ Batch scattered(const AttentionCase& c, int64_t rows, uint64_t seed) {
                static_cast<int32_t>(columns) + 2, 0, 0, 0, 0});
   size_t next = 0;
   for (int32_t sequence = 0; sequence < static_cast<int32_t>(c.lengths.size()); sequence++) {
-    for (int32_t column = 0; column * c.positions < c.lengths[sequence]; column++) batch.block(sequence, column, ids[next++]);
+    for (int32_t column = 0; column * c.positions < c.lengths[sequence]; column++)
+      batch.block(sequence, column, ids[next++]);
   }
   return batch;
 }
@@ -223,11 +240,15 @@ void attention(Session& session, const AttentionCase& c, uint64_t seed) {
     for (int32_t position = 0; position < c.lengths[sequence]; position++) fill.row(0, position, sequence);
   }
   Rig rig(session, c.mode, fill);
-  Projections p{f32_weight(1, 1, fill_hidden, Floats(fill_hidden, 1)),
-                f32_weight(1, c.heads.dim, fill_hidden, multiples(c.heads.dim * fill_hidden, 4, 0.125f, seed + 3)),  // one head: not used
-                f32_weight(1, c.heads.kv_width(), fill_hidden, multiples(c.heads.kv_width() * fill_hidden, 4, 0.125f, seed + 4)),
-                f32_weight(1, c.heads.kv_width(), fill_hidden, multiples(c.heads.kv_width() * fill_hidden, 4, 0.125f, seed + 5)),
-                2, 1e6f, 1e-12f};  // RoPE of 2: of a head's pairs the first alone is turned
+  Projections p{
+      f32_weight(1, 1, fill_hidden, Floats(fill_hidden, 1)),
+      f32_weight(1, c.heads.dim, fill_hidden,
+                 multiples(c.heads.dim * fill_hidden, 4, 0.125f, seed + 3)),  // one head: not used
+      f32_weight(1, c.heads.kv_width(), fill_hidden, multiples(c.heads.kv_width() * fill_hidden, 4, 0.125f, seed + 4)),
+      f32_weight(1, c.heads.kv_width(), fill_hidden, multiples(c.heads.kv_width() * fill_hidden, 4, 0.125f, seed + 5)),
+      2,
+      1e6f,
+      1e-12f};  // RoPE of 2: of a head's pairs the first alone is turned
   Caches kv(rig, c.kv, 2, blocks, c.positions, c.heads);
   append(rig, kv, p, 1, fill, multiples(all * fill_hidden, 1, 1, seed + 2), false);
 
@@ -239,7 +260,9 @@ void attention(Session& session, const AttentionCase& c, uint64_t seed) {
   attend("attended", rig, kv, 1, batch, q, c.heads.width(), attention_bound);
 }
 
-const char* kv_name(int32_t type) { return type == TALARIA_F32 ? "KV-F32" : type == TALARIA_F16 ? "KV-F16" : "KV-Q8_0"; }
+const char* kv_name(int32_t type) {
+  return type == TALARIA_F32 ? "KV-F32" : type == TALARIA_F16 ? "KV-F16" : "KV-Q8_0";
+}
 
 }  // namespace
 
@@ -247,9 +270,9 @@ void add_attention_cases(CaseList& list) {
   auto input = [&](const InputCase& c, bool brief) {
     list.add("attention_input", brief,
              text("%s%s%s %s %s %lld rows of %lld, %lld/%lld heads of %lld, RoPE %d, blocks of %lld", name_of(c.wq),
-                  c.wk == c.wq ? "" : "-", c.wk == c.wq ? "" : name_of(c.wk), name_of(c.mode), kv_name(c.kv), (long long)c.rows,
-                  (long long)c.hidden, (long long)c.heads.heads, (long long)c.heads.kv_heads, (long long)c.heads.dim, c.rope_dims,
-                  (long long)c.positions),
+                  c.wk == c.wq ? "" : "-", c.wk == c.wq ? "" : name_of(c.wk), name_of(c.mode), kv_name(c.kv),
+                  (long long)c.rows, (long long)c.hidden, (long long)c.heads.heads, (long long)c.heads.kv_heads,
+                  (long long)c.heads.dim, c.rope_dims, (long long)c.positions),
              [=](Session& s) { attention_input(s, c, c.rows * 13 + c.hidden); });
   };
   for (const oracle::Format& format : oracle::formats) {

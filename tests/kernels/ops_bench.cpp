@@ -64,7 +64,8 @@ Op attention_output(Rig& rig, const Batch& batch, int32_t type) {
   uint64_t in = rig.floats("attended", random_rows(batch.rows(), q_width, 2), q_width).handle;
   Weight wo = quick_weight(type, 1, hidden, q_width);
   return {bytes_of(wo), [=](Rig& r) {
-            r.append(TALARIA_OP_ATTENTION_OUTPUT, talaria_attention_output_args{.x = x, .attended = in, .wo = r.weight(wo)});
+            r.append(TALARIA_OP_ATTENTION_OUTPUT,
+                     talaria_attention_output_args{.x = x, .attended = in, .wo = r.weight(wo)});
           }};
 }
 
@@ -76,11 +77,19 @@ Op attention_input(Rig& rig, const Batch& batch, int32_t type) {
   uint64_t norm = rig.weight(norm_weight(hidden, 1));
   Weight wq = quick_weight(type, 1, q_width, hidden), wk = quick_weight(type, 1, kv_width, hidden);
   return {bytes_of(wq) + 2 * bytes_of(wk), [=](Rig& r) {
-            r.append(TALARIA_OP_ATTENTION_INPUT,
-                     talaria_attention_input_args{.q = q, .x = x, .norm = norm, .wq = r.weight(wq), .wk = r.weight(wk),
-                                                  .wv = r.weight(wk), .keys = keys, .values = values, .layer = 0,
-                                                  .head_dim = head_dim, .rope_dims = head_dim, .rope_base = 1e6f,
-                                                  .epsilon = 1e-5f});
+            r.append(TALARIA_OP_ATTENTION_INPUT, talaria_attention_input_args{.q = q,
+                                                                              .x = x,
+                                                                              .norm = norm,
+                                                                              .wq = r.weight(wq),
+                                                                              .wk = r.weight(wk),
+                                                                              .wv = r.weight(wk),
+                                                                              .keys = keys,
+                                                                              .values = values,
+                                                                              .layer = 0,
+                                                                              .head_dim = head_dim,
+                                                                              .rope_dims = head_dim,
+                                                                              .rope_base = 1e6f,
+                                                                              .epsilon = 1e-5f});
           }};
 }
 
@@ -92,9 +101,13 @@ Op attention(Rig& rig, const Batch& batch, int32_t type) {
   return {2 * blocks * block_positions * row_bytes, [=](Rig& r) {
             uint64_t keys = r.kv(type, 1, blocks, block_positions, kv_width, "keys");
             uint64_t values = r.kv(type, 1, blocks, block_positions, kv_width, "values");
-            r.append(TALARIA_OP_ATTENTION,
-                     talaria_attention_args{.attended = attended, .q = q, .keys = keys, .values = values, .layer = 0,
-                                            .head_dim = head_dim, .scale = static_cast<float>(1 / std::sqrt(128.0))});
+            r.append(TALARIA_OP_ATTENTION, talaria_attention_args{.attended = attended,
+                                                                  .q = q,
+                                                                  .keys = keys,
+                                                                  .values = values,
+                                                                  .layer = 0,
+                                                                  .head_dim = head_dim,
+                                                                  .scale = static_cast<float>(1 / std::sqrt(128.0))});
           }};
 }
 
@@ -110,51 +123,72 @@ Op experts(Rig& rig, const Batch& batch, int32_t gate_type, int32_t down_type) {
   }
   uint64_t h = rig.floats("h", random_rows(batch.rows(), hidden, 1), hidden).handle;
   uint64_t chosen = rig.ints("routing", routing, 2 * used).handle, slots = rig.slots(1, used, hidden, {}).handle;
-  Weight gate = quick_weight(gate_type, expert_count, ffn, hidden), down = quick_weight(down_type, expert_count, hidden, ffn);
+  Weight gate = quick_weight(gate_type, expert_count, ffn, hidden),
+         down = quick_weight(down_type, expert_count, hidden, ffn);
   int64_t bytes = (2 * bytes_of(gate) + bytes_of(down)) / expert_count * static_cast<int64_t>(met.size());
   return {bytes, [=](Rig& r) {
-            r.append(TALARIA_OP_EXPERTS, talaria_experts_args{.slots = slots, .h = h, .routing = chosen, .gate = r.weight(gate),
-                                                              .up = r.weight(gate), .down = r.weight(down), .map = 0});
+            r.append(TALARIA_OP_EXPERTS, talaria_experts_args{.slots = slots,
+                                                              .h = h,
+                                                              .routing = chosen,
+                                                              .gate = r.weight(gate),
+                                                              .up = r.weight(gate),
+                                                              .down = r.weight(down),
+                                                              .map = 0});
           }};
 }
 
 Op route(Rig& rig, const Batch& batch) {
   uint64_t x = rig.floats("x", random_rows(batch.rows(), hidden, 1), hidden).handle;
   uint64_t h = rig.output("h", batch.rows(), hidden).handle;
-  uint64_t routing = rig.output("routing", batch.rows(), 2 * used, TALARIA_I32).handle, norm = rig.weight(norm_weight(hidden, 1));
+  uint64_t routing = rig.output("routing", batch.rows(), 2 * used, TALARIA_I32).handle,
+           norm = rig.weight(norm_weight(hidden, 1));
   Weight router = quick_weight(TALARIA_F32, 1, expert_count, hidden);
   return {bytes_of(router), [=](Rig& r) {
-            r.append(TALARIA_OP_ROUTE, talaria_route_args{.routing = routing, .h = h, .x = x, .norm = norm,
-                                                          .router = r.weight(router), .epsilon = 1e-5f});
+            r.append(
+                TALARIA_OP_ROUTE,
+                talaria_route_args{
+                    .routing = routing, .h = h, .x = x, .norm = norm, .router = r.weight(router), .epsilon = 1e-5f});
           }};
 }
 
 Op top_logits(Rig& rig, const Batch& batch, int32_t type) {
   uint64_t x = rig.floats("x", random_rows(batch.rows(), hidden, 1), hidden).handle;
-  uint64_t top = rig.output("top", batch.wanted(), 3 * 64 + 1, TALARIA_I32).handle, norm = rig.weight(norm_weight(hidden, 1));
+  uint64_t top = rig.output("top", batch.wanted(), 3 * 64 + 1, TALARIA_I32).handle,
+           norm = rig.weight(norm_weight(hidden, 1));
   Weight output = quick_weight(type, 1, vocabulary, hidden);
-  return {bytes_of(output), [=](Rig& r) {
-            r.append(TALARIA_OP_TOP_LOGITS, talaria_top_logits_args{.top = top, .x = x, .norm = norm, .output = r.weight(output),
-                                                                    .logits = 0, .k = 64, .epsilon = 1e-5f});
-          }};
+  return {
+      bytes_of(output), [=](Rig& r) {
+        r.append(
+            TALARIA_OP_TOP_LOGITS,
+            talaria_top_logits_args{
+                .top = top, .x = x, .norm = norm, .output = r.weight(output), .logits = 0, .k = 64, .epsilon = 1e-5f});
+      }};
 }
 
 std::vector<Bench> all_benches() {
   std::vector<Bench> list;
-  auto add = [&](const char* op, const std::string& format, Mode mode, int64_t rows, int64_t position, bool wanted, auto make) {
+  auto add = [&](const char* op, const std::string& format, Mode mode, int64_t rows, int64_t position, bool wanted,
+                 auto make) {
     std::string name = text("%s %s %s %lld rows", op, format.c_str(), name_of(mode), (long long)rows);
     if (position > 0) name += text(" at %lld", (long long)position);
     list.push_back({op, name, mode, [=] { return rows_at(rows, position, wanted); }, make});
   };
   for (int64_t rows : {1, 4, 16, 128, 512}) {
     for (Mode mode : {Mode::INT8, Mode::HALF}) {
-      for (int32_t type : {TALARIA_Q4_K, TALARIA_Q5_K, TALARIA_Q6_K, TALARIA_Q8_0, TALARIA_Q4_0, TALARIA_F16, TALARIA_BF16}) {
-        add("attention_input", name_of(type), mode, rows, 0, false, [=](Rig& r, const Batch& b) { return attention_input(r, b, type); });
-        add("attention_output", name_of(type), mode, rows, 0, false, [=](Rig& r, const Batch& b) { return attention_output(r, b, type); });
-        add("experts", name_of(type), mode, rows, 0, false, [=](Rig& r, const Batch& b) { return experts(r, b, type, type); });
-        if (rows <= 16) add("top_logits", name_of(type), mode, rows, 0, true, [=](Rig& r, const Batch& b) { return top_logits(r, b, type); });
+      for (int32_t type :
+           {TALARIA_Q4_K, TALARIA_Q5_K, TALARIA_Q6_K, TALARIA_Q8_0, TALARIA_Q4_0, TALARIA_F16, TALARIA_BF16}) {
+        add("attention_input", name_of(type), mode, rows, 0, false,
+            [=](Rig& r, const Batch& b) { return attention_input(r, b, type); });
+        add("attention_output", name_of(type), mode, rows, 0, false,
+            [=](Rig& r, const Batch& b) { return attention_output(r, b, type); });
+        add("experts", name_of(type), mode, rows, 0, false,
+            [=](Rig& r, const Batch& b) { return experts(r, b, type, type); });
+        if (rows <= 16)
+          add("top_logits", name_of(type), mode, rows, 0, true,
+              [=](Rig& r, const Batch& b) { return top_logits(r, b, type); });
       }
-      add("experts", "Q4_K-Q6_K", mode, rows, 0, false, [=](Rig& r, const Batch& b) { return experts(r, b, TALARIA_Q4_K, TALARIA_Q6_K); });
+      add("experts", "Q4_K-Q6_K", mode, rows, 0, false,
+          [=](Rig& r, const Batch& b) { return experts(r, b, TALARIA_Q4_K, TALARIA_Q6_K); });
     }
     for (int64_t position : {512, 4096, 31744}) {
       for (int32_t type : {TALARIA_F16, TALARIA_Q8_0}) {
@@ -198,7 +232,8 @@ Result measure(Session& session, const Bench& b, const BenchOptions& options) {
 
 int bench(Session& session, const char* filter, const BenchOptions& options) {
   talaria_status status;
-  double bandwidth = talaria_read_bandwidth(session.device(), std::max<int64_t>(options.megabytes, 64) * 1000000, &status);
+  double bandwidth =
+      talaria_read_bandwidth(session.device(), std::max<int64_t>(options.megabytes, 64) * 1000000, &status);
   expect_ok(status, "read_bandwidth");
   if (options.json) {
     std::printf("{\"device\":\"%s\",\"read_bandwidth_gb_s\":%.2f}\n", session.info().name, bandwidth);
@@ -212,11 +247,14 @@ int bench(Session& session, const char* filter, const BenchOptions& options) {
       Result r = measure(session, b, options);
       double rate = static_cast<double>(r.bytes) / r.milliseconds / 1e6;
       if (options.json) {
-        std::printf("{\"op\":\"%s\",\"case\":\"%s\",\"ms\":%.5f,\"bytes\":%lld,\"gb_s\":%.2f,\"bandwidth_fraction\":%.4f,\"ops\":%d}\n",
-                    b.op.c_str(), b.name.c_str(), r.milliseconds, static_cast<long long>(r.bytes), rate, rate / bandwidth, r.ops);
+        std::printf(
+            "{\"op\":\"%s\",\"case\":\"%s\",\"ms\":%.5f,\"bytes\":%lld,\"gb_s\":%.2f,\"bandwidth_fraction\":%.4f,"
+            "\"ops\":%d}\n",
+            b.op.c_str(), b.name.c_str(), r.milliseconds, static_cast<long long>(r.bytes), rate, rate / bandwidth,
+            r.ops);
       } else {
-        std::printf("%-48s%12.4f%12.3f%10.1f%7.1f%%\n", b.name.c_str(), r.milliseconds, static_cast<double>(r.bytes) / 1e6, rate,
-                    100 * rate / bandwidth);
+        std::printf("%-48s%12.4f%12.3f%10.1f%7.1f%%\n", b.name.c_str(), r.milliseconds,
+                    static_cast<double>(r.bytes) / 1e6, rate, 100 * rate / bandwidth);
       }
     } catch (const Unsupported& e) {
       std::fprintf(stderr, "%s: unsupported: %s\n", b.name.c_str(), e.text.c_str());

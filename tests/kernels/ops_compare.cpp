@@ -54,7 +54,8 @@ void compare_added(const char* what, const Floats& computed, const Values& expec
 void compare_bits(const char* what, const Floats& computed, const Floats& expected, int64_t columns) {
   for (size_t i = 0; i < expected.size(); i++) {
     if (std::bit_cast<int32_t>(computed[i]) == std::bit_cast<int32_t>(expected[i])) continue;
-    wrong("%s: row %zu, value %zu is %.9g, expected exactly %.9g", what, i / columns, i % columns, computed[i], expected[i]);
+    wrong("%s: row %zu, value %zu is %.9g, expected exactly %.9g", what, i / columns, i % columns, computed[i],
+          expected[i]);
   }
 }
 

@@ -51,7 +51,7 @@ void make_codes(oracle::ExpertWeights& weights, Floats& h, const Size& size, ora
   for (int64_t row = 0; row < size.rows; row++) h[row * size.hidden + row % size.hidden] = 1;
   Floats gate(size.held() * size.ffn * size.hidden, 4), up(gate.size());
   for (int64_t matrix = 0; matrix < size.held(); matrix++) {
-    Floats values = settled(random_rows(size.hidden, size.ffn, seed + matrix), size.ffn, rounding);
+    Floats values = settled(random_rows(size.hidden, size.ffn, seed + matrix), size.ffn, rounding, {weights.down.type});
     for (int64_t i = 0; i < size.hidden * size.ffn; i++) {
       up[(matrix * size.ffn + i % size.ffn) * size.hidden + i / size.ffn] = values[i];
     }
@@ -72,10 +72,11 @@ double bound_of(const Types& types, Mode mode, Part part) {
 void experts(Session& session, Types types, Mode mode, const Size& size, Part part, bool hostile, uint64_t seed) {
   Rig rig(session, mode, Batch::of(size.rows));
   Words routing = random_routing(size, hostile, seed);
-  Floats h = settled(random_rows(size.rows, size.hidden, seed + 1), size.hidden, rig.rounding);
+  Floats h = settled(random_rows(size.rows, size.hidden, seed + 1), size.hidden, rig.rounding, {types.gate, types.up});
   oracle::ExpertWeights weights;
   weights.map = size.map;
-  weights.down = random_weight(part == Part::GATE_UP ? TALARIA_F32 : types.down, size.held(), size.hidden, size.ffn, seed + 2);
+  weights.down =
+      random_weight(part == Part::GATE_UP ? TALARIA_F32 : types.down, size.held(), size.hidden, size.ffn, seed + 2);
   if (part == Part::DOWN) {
     make_codes(weights, h, size, rig.rounding, seed + 3);
   } else {
@@ -88,19 +89,21 @@ void experts(Session& session, Types types, Mode mode, const Size& size, Part pa
   Buffer& chosen = rig.ints("routing", routing, 2 * size.used);
   Buffer& slots = rig.slots(1, size.used, size.hidden, {});
   Buffer* map = nullptr;
-  if (!size.map.empty()) map = &rig.plain("map", TALARIA_I32, {static_cast<int64_t>(size.map.size())}, size.map, Use::READ);
-  rig.append(TALARIA_OP_EXPERTS,
-             talaria_experts_args{.slots = slots.handle, .h = in.handle, .routing = chosen.handle,
-                                  .gate = rig.weight(weights.gate, "gate"), .up = rig.weight(weights.up, "up"),
-                                  .down = rig.weight(weights.down, "down"), .map = map ? map->handle : 0});
+  if (!size.map.empty())
+    map = &rig.plain("map", TALARIA_I32, {static_cast<int64_t>(size.map.size())}, size.map, Use::READ);
+  rig.append(TALARIA_OP_EXPERTS, talaria_experts_args{.slots = slots.handle,
+                                                      .h = in.handle,
+                                                      .routing = chosen.handle,
+                                                      .gate = rig.weight(weights.gate, "gate"),
+                                                      .up = rig.weight(weights.up, "up"),
+                                                      .down = rig.weight(weights.down, "down"),
+                                                      .map = map ? map->handle : 0});
   rig.run();
   compare("slots", Rig::floats_of(slots), expected, size.hidden, bound_of(types, mode, part));
 }
 
 using ops::name_of;
-const char* name_of(Part part) {
-  return part == Part::WHOLE ? "" : part == Part::GATE_UP ? ", gate and up" : ", down";
-}
+const char* name_of(Part part) { return part == Part::WHOLE ? "" : part == Part::GATE_UP ? ", gate and up" : ", down"; }
 
 std::string name_of(const Types& types) {
   if (types.gate == types.up && types.up == types.down) return name_of(types.gate);
@@ -111,11 +114,12 @@ void add(CaseList& list, Types types, Mode mode, const Size& size, bool hostile,
   bool rounds = mode == Mode::INT8 && oracle::format(types.down).quantised();
   for (Part part : {Part::WHOLE, Part::GATE_UP, Part::DOWN}) {
     if (part != Part::WHOLE && (!rounds || hostile)) continue;
-    list.add("experts", brief && part != Part::GATE_UP,
-             text("%s %s %lld rows of %lld, %lld of %lld experts of %lld, %lld held%s%s", name_of(types).c_str(), name_of(mode),
-                  (long long)size.rows, (long long)size.hidden, (long long)size.used, (long long)size.experts,
-                  (long long)size.ffn, (long long)size.held(), hostile ? ", hostile ids" : "", name_of(part)),
-             [=](Session& s) { experts(s, types, mode, size, part, hostile, size.rows * 7 + size.ffn); });
+    list.add(
+        "experts", brief && part != Part::GATE_UP,
+        text("%s %s %lld rows of %lld, %lld of %lld experts of %lld, %lld held%s%s", name_of(types).c_str(),
+             name_of(mode), (long long)size.rows, (long long)size.hidden, (long long)size.used, (long long)size.experts,
+             (long long)size.ffn, (long long)size.held(), hostile ? ", hostile ids" : "", name_of(part)),
+        [=](Session& s) { experts(s, types, mode, size, part, hostile, size.rows * 7 + size.ffn); });
   }
 }
 
@@ -131,7 +135,8 @@ void add_expert_cases(CaseList& list) {
   all.push_back({TALARIA_F32, TALARIA_BF16, TALARIA_Q8_0});
   for (size_t i = 0; i < all.size(); i++) {
     const Types& types = all[i];
-    int32_t wide = oracle::format(types.gate).block_values >= oracle::format(types.up).block_values ? types.gate : types.up;
+    int32_t wide =
+        oracle::format(types.gate).block_values >= oracle::format(types.up).block_values ? types.gate : types.up;
     // Every expert has three weights: few blocks will do.
     auto few = [](int32_t type, int64_t size) {
       int64_t values = oracle::format(type).block_values;

@@ -29,7 +29,9 @@ uint64_t Dice::next() {  // splitmix64
   z = (z ^ z >> 27) * 0x94d049bb133111eb;
   return z ^ z >> 31;
 }
-double Dice::uniform(double low, double high) { return low + (high - low) * static_cast<double>(next() >> 11) * 0x1p-53; }
+double Dice::uniform(double low, double high) {
+  return low + (high - low) * static_cast<double>(next() >> 11) * 0x1p-53;
+}
 double Dice::normal() {
   return std::sqrt(-2 * std::log(uniform(1e-300, 1))) * std::cos(2 * 3.14159265358979323846 * uniform(0, 1));
 }
@@ -104,21 +106,35 @@ void settle_codes(float* x, const float* norm, int64_t count) {
   }
 }
 
-void settle_halves(float* x, const float* norm, int64_t count, double scale) {
+double to_bfloat(double value) {
+  auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
+  return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
+}
+double to_half(double value) { return oracle::from_half(oracle::to_half(value)); }
+
+void settle_values(float* x, const float* norm, int64_t count, double scale, double (*round)(double)) {
   for (int64_t i = 0; i < count; i++) {
     double factor = scale * norm[i];
-    x[i] = static_cast<float>(oracle::from_half(oracle::to_half(x[i] * factor)) / factor);
+    x[i] = static_cast<float>(round(x[i] * factor) / factor);
   }
 }
 
-Floats settle(Floats x, const Floats& norm, oracle::Rounding rounding, double epsilon, bool normed) {
+Floats settle(Floats x, const Floats& norm, oracle::Rounding rounding, std::initializer_list<int32_t> types,
+              double epsilon, bool normed) {
   int64_t columns = static_cast<int64_t>(norm.size());
+  bool codes = false, bfloat = false;
+  for (int32_t type : types) {
+    codes |= rounding.mode == Mode::INT8 && oracle::format(type).quantised();
+    bfloat |= type == TALARIA_BF16;
+  }
   for (size_t row = 0; row < x.size(); row += columns) {
-    double squares = 0;
-    for (int64_t i = 0; i < columns; i++) squares += static_cast<double>(x[row + i]) * x[row + i];
-    double scale = normed ? 1 / std::sqrt(squares / static_cast<double>(columns) + epsilon) : 1;
-    if (rounding.mode == Mode::HALF) settle_halves(&x[row], norm.data(), columns, scale);
-    for (int64_t begin = 0; rounding.mode == Mode::INT8 && begin < columns; begin += rounding.block) {
+    for (int pass = 0; !codes && pass < 3; pass++) {  // values that move change the norm's scale
+      double squares = 0;
+      for (int64_t i = 0; i < columns; i++) squares += static_cast<double>(x[row + i]) * x[row + i];
+      double scale = normed ? 1 / std::sqrt(squares / static_cast<double>(columns) + epsilon) : 1;
+      settle_values(&x[row], norm.data(), columns, scale, bfloat ? to_bfloat : to_half);
+    }
+    for (int64_t begin = 0; codes && begin < columns; begin += rounding.block) {
       settle_codes(&x[row + begin], &norm[begin], std::min(rounding.block, columns - begin));
     }
   }
@@ -127,12 +143,13 @@ Floats settle(Floats x, const Floats& norm, oracle::Rounding rounding, double ep
 
 }  // namespace
 
-Floats settled(const Floats& x, int64_t columns, oracle::Rounding rounding) {
-  return settle(x, Floats(static_cast<size_t>(columns), 1), rounding, 0, false);
+Floats settled(const Floats& x, int64_t columns, oracle::Rounding rounding, std::initializer_list<int32_t> types) {
+  return settle(x, Floats(static_cast<size_t>(columns), 1), rounding, types, 0, false);
 }
 
-Floats settled(const Floats& x, const Weight& norm, float epsilon, oracle::Rounding rounding) {
-  return settle(x, norm.row(0, 0), rounding, epsilon, true);
+Floats settled(const Floats& x, const Weight& norm, float epsilon, oracle::Rounding rounding,
+               std::initializer_list<int32_t> types) {
+  return settle(x, norm.row(0, 0), rounding, types, epsilon, true);
 }
 
 // --- batches ------------------------------------------------------------------------------------------------------------

@@ -20,39 +20,65 @@ struct Types {
 class Model {
  public:
   Model(Rig& rig, const Types& types, const Batch& batch, int32_t blocks)
-      : x(rig.output("x", batch.rows(), hidden)), logits(rig.output("logits", batch.wanted(), vocabulary)),
+      : x(rig.output("x", batch.rows(), hidden)),
+        logits(rig.output("logits", batch.wanted(), vocabulary)),
         top(rig.output("top", batch.wanted(), 3 * top_k + 1, TALARIA_I32)) {
     auto weight = [&](int32_t type, int64_t matrices, int64_t rows, int64_t columns) {
       return rig.weight(random_weight(type, matrices, rows, columns, ++seed_));
     };
     uint64_t keys = rig.kv(TALARIA_F16, layers, blocks, positions, kv_width, "keys");
     uint64_t values = rig.kv(TALARIA_F16, layers, blocks, positions, kv_width, "values");
-    uint64_t q = rig.output("q", batch.rows(), q_width).handle, attended = rig.output("attended", batch.rows(), q_width).handle;
+    uint64_t q = rig.output("q", batch.rows(), q_width).handle,
+             attended = rig.output("attended", batch.rows(), q_width).handle;
     uint64_t h = rig.output("h", batch.rows(), hidden).handle, slots = rig.slots(1, used, hidden, {}).handle;
     uint64_t routing = rig.output("routing", batch.rows(), 2 * used, TALARIA_I32).handle;
     uint64_t norm = rig.weight(norm_weight(hidden, 1));
     add(TALARIA_OP_EMBED, talaria_embed_args{.x = x.handle, .table = weight(types.output, 1, vocabulary, hidden)});
     for (int32_t layer = 0; layer < layers; layer++) {
-      add(TALARIA_OP_ATTENTION_INPUT,
-          talaria_attention_input_args{.q = q, .x = x.handle, .norm = norm, .wq = weight(types.wq, 1, q_width, hidden),
-                                       .wk = weight(types.wk, 1, kv_width, hidden), .wv = weight(types.wk, 1, kv_width, hidden),
-                                       .keys = keys, .values = values, .layer = layer, .head_dim = head_dim,
-                                       .rope_dims = head_dim, .rope_base = 1e4f, .epsilon = 1e-5f});
-      add(TALARIA_OP_ATTENTION, talaria_attention_args{.attended = attended, .q = q, .keys = keys, .values = values,
-                                                       .layer = layer, .head_dim = head_dim, .scale = 0.125f});
+      add(TALARIA_OP_ATTENTION_INPUT, talaria_attention_input_args{.q = q,
+                                                                   .x = x.handle,
+                                                                   .norm = norm,
+                                                                   .wq = weight(types.wq, 1, q_width, hidden),
+                                                                   .wk = weight(types.wk, 1, kv_width, hidden),
+                                                                   .wv = weight(types.wk, 1, kv_width, hidden),
+                                                                   .keys = keys,
+                                                                   .values = values,
+                                                                   .layer = layer,
+                                                                   .head_dim = head_dim,
+                                                                   .rope_dims = head_dim,
+                                                                   .rope_base = 1e4f,
+                                                                   .epsilon = 1e-5f});
+      add(TALARIA_OP_ATTENTION, talaria_attention_args{.attended = attended,
+                                                       .q = q,
+                                                       .keys = keys,
+                                                       .values = values,
+                                                       .layer = layer,
+                                                       .head_dim = head_dim,
+                                                       .scale = 0.125f});
       add(TALARIA_OP_ATTENTION_OUTPUT,
-          talaria_attention_output_args{.x = x.handle, .attended = attended, .wo = weight(types.wo, 1, hidden, q_width)});
-      add(TALARIA_OP_ROUTE, talaria_route_args{.routing = routing, .h = h, .x = x.handle, .norm = norm,
-                                               .router = weight(TALARIA_F32, 1, expert_count, hidden), .epsilon = 1e-5f});
-      add(TALARIA_OP_EXPERTS,
-          talaria_experts_args{.slots = slots, .h = h, .routing = routing, .gate = weight(types.gate, expert_count, ffn, hidden),
-                               .up = weight(types.up, expert_count, ffn, hidden),
-                               .down = weight(types.down, expert_count, hidden, ffn)});
+          talaria_attention_output_args{
+              .x = x.handle, .attended = attended, .wo = weight(types.wo, 1, hidden, q_width)});
+      add(TALARIA_OP_ROUTE, talaria_route_args{.routing = routing,
+                                               .h = h,
+                                               .x = x.handle,
+                                               .norm = norm,
+                                               .router = weight(TALARIA_F32, 1, expert_count, hidden),
+                                               .epsilon = 1e-5f});
+      add(TALARIA_OP_EXPERTS, talaria_experts_args{.slots = slots,
+                                                   .h = h,
+                                                   .routing = routing,
+                                                   .gate = weight(types.gate, expert_count, ffn, hidden),
+                                                   .up = weight(types.up, expert_count, ffn, hidden),
+                                                   .down = weight(types.down, expert_count, hidden, ffn)});
       add(TALARIA_OP_ADD_SLOTS, talaria_add_slots_args{.x = x.handle, .slots = slots});
     }
-    add(TALARIA_OP_TOP_LOGITS,
-        talaria_top_logits_args{.top = top.handle, .x = x.handle, .norm = norm, .output = weight(types.output, 1, vocabulary, hidden),
-                                .logits = logits.handle, .k = top_k, .epsilon = 1e-5f});
+    add(TALARIA_OP_TOP_LOGITS, talaria_top_logits_args{.top = top.handle,
+                                                       .x = x.handle,
+                                                       .norm = norm,
+                                                       .output = weight(types.output, 1, vocabulary, hidden),
+                                                       .logits = logits.handle,
+                                                       .k = top_k,
+                                                       .epsilon = 1e-5f});
   }
 
   Buffer &x, &logits, &top;
@@ -177,7 +203,8 @@ void written_between(Session& session, const Types& types, Mode mode) {
   Batch batch = some_rows(3, 2);
   Rig rig(session, mode, batch);
   uint64_t norm = rig.weight(norm_weight(hidden, 1)), x = rig.floats("x", random_rows(3, hidden, 2), hidden).handle;
-  uint64_t keys = rig.kv(TALARIA_F16, 1, 6, positions, kv_width, "keys"), values = rig.kv(TALARIA_F16, 1, 6, positions, kv_width, "values");
+  uint64_t keys = rig.kv(TALARIA_F16, 1, 6, positions, kv_width, "keys"),
+           values = rig.kv(TALARIA_F16, 1, 6, positions, kv_width, "values");
   Floats before = random_rows(3, hidden, 3);
   uint64_t q = rig.floats("q", random_rows(3, q_width, 4), q_width).handle;
   uint64_t sum = rig.floats("sum", before, hidden, Use::ADD).handle;
@@ -187,23 +214,38 @@ void written_between(Session& session, const Types& types, Mode mode) {
   Buffer& slots = rig.slots(1, used, hidden, {});
   Buffer& more = rig.slots(1, used, hidden, {});
   uint64_t routing = rig.output("routing", 3, 2 * used, TALARIA_I32).handle;
-  uint64_t wo = rig.weight(random_weight(types.wo, 1, hidden, q_width, 5)), gate = rig.weight(random_weight(types.gate, expert_count, ffn, hidden, 6));
-  uint64_t up = rig.weight(random_weight(types.up, expert_count, ffn, hidden, 7)), down = rig.weight(random_weight(types.down, expert_count, hidden, ffn, 8));
+  uint64_t wo = rig.weight(random_weight(types.wo, 1, hidden, q_width, 5)),
+           gate = rig.weight(random_weight(types.gate, expert_count, ffn, hidden, 6));
+  uint64_t up = rig.weight(random_weight(types.up, expert_count, ffn, hidden, 7)),
+           down = rig.weight(random_weight(types.down, expert_count, hidden, ffn, 8));
   uint64_t router = rig.weight(random_weight(TALARIA_F32, 1, expert_count, hidden, 9));
   // As large as the rows alone: the rows behind them would be set to zero too.
   uint64_t nothing = rig.plain("nothing", TALARIA_F32, {5, hidden}, Words(5 * hidden), Use::READ).handle;
   auto clear = [&](uint64_t target) {
     rig.append(TALARIA_OP_COPY, talaria_copy_args{.target = target, .source = nothing, .row_bytes = hidden * 4});
   };
-  rig.append(TALARIA_OP_ATTENTION, talaria_attention_args{.attended = attended.handle, .q = q, .keys = keys, .values = values,
-                                                          .layer = 0, .head_dim = head_dim, .scale = 0.125f});
-  rig.append(TALARIA_OP_ATTENTION_OUTPUT, talaria_attention_output_args{.x = sum, .attended = attended.handle, .wo = wo});
+  rig.append(TALARIA_OP_ATTENTION, talaria_attention_args{.attended = attended.handle,
+                                                          .q = q,
+                                                          .keys = keys,
+                                                          .values = values,
+                                                          .layer = 0,
+                                                          .head_dim = head_dim,
+                                                          .scale = 0.125f});
+  rig.append(TALARIA_OP_ATTENTION_OUTPUT,
+             talaria_attention_output_args{.x = sum, .attended = attended.handle, .wo = wo});
   clear(attended.handle);
-  rig.append(TALARIA_OP_ATTENTION_OUTPUT, talaria_attention_output_args{.x = again.handle, .attended = attended.handle, .wo = wo});
-  rig.append(TALARIA_OP_ROUTE, talaria_route_args{.routing = routing, .h = h.handle, .x = x, .norm = norm, .router = router, .epsilon = 1e-5f});
-  rig.append(TALARIA_OP_EXPERTS, talaria_experts_args{.slots = slots.handle, .h = h.handle, .routing = routing, .gate = gate, .up = up, .down = down});
+  rig.append(TALARIA_OP_ATTENTION_OUTPUT,
+             talaria_attention_output_args{.x = again.handle, .attended = attended.handle, .wo = wo});
+  rig.append(
+      TALARIA_OP_ROUTE,
+      talaria_route_args{.routing = routing, .h = h.handle, .x = x, .norm = norm, .router = router, .epsilon = 1e-5f});
+  rig.append(TALARIA_OP_EXPERTS,
+             talaria_experts_args{
+                 .slots = slots.handle, .h = h.handle, .routing = routing, .gate = gate, .up = up, .down = down});
   clear(h.handle);
-  rig.append(TALARIA_OP_EXPERTS, talaria_experts_args{.slots = more.handle, .h = h.handle, .routing = routing, .gate = gate, .up = up, .down = down});
+  rig.append(TALARIA_OP_EXPERTS,
+             talaria_experts_args{
+                 .slots = more.handle, .h = h.handle, .routing = routing, .gate = gate, .up = up, .down = down});
   rig.run();
   compare_bits("x += wo 0", Rig::floats_of(again), before, hidden);
   compare("slots of h = 0", Rig::floats_of(more), Values(3 * used * hidden), hidden, 0);
@@ -218,24 +260,25 @@ void add_layer_cases(CaseList& list) {
   constexpr auto F32 = TALARIA_F32, F16 = TALARIA_F16, BF16 = TALARIA_BF16, Q8_0 = TALARIA_Q8_0, Q4_0 = TALARIA_Q4_0;
   constexpr auto Q4_K = TALARIA_Q4_K, Q5_K = TALARIA_Q5_K, Q6_K = TALARIA_Q6_K;
   const std::pair<const char*, Types> models[] = {
-      {"Q4_K_M", {Q4_K, Q8_0, Q5_K, Q4_K, Q4_K, Q6_K, Q6_K}},
-      {"mixed", {Q5_K, F16, F32, Q4_0, Q8_0, BF16, Q8_0}},
-      {"Q8_0", {Q8_0, Q8_0, Q8_0, Q8_0, Q8_0, Q8_0, Q8_0}},
-      {"F16", {F16, F16, F16, F16, F16, F16, F16}},
+      {"Q4_K_M", {Q4_K, Q8_0, Q5_K, Q4_K, Q4_K, Q6_K, Q6_K}}, {"mixed", {Q5_K, F16, F32, Q4_0, Q8_0, BF16, Q8_0}},
+      {"Q8_0", {Q8_0, Q8_0, Q8_0, Q8_0, Q8_0, Q8_0, Q8_0}},   {"F16", {F16, F16, F16, F16, F16, F16, F16}},
       {"BF16", {BF16, BF16, BF16, BF16, BF16, BF16, BF16}},
   };
   for (const auto& [name, types] : models) {
     for (Mode mode : modes) {
       bool first = &types == &models[0].second || (&types == &models[1].second && mode == Mode::INT8);
       for (int64_t rows : {1, 5, 33}) {
-        list.add("layers", first && rows == 5, text("%s %s %lld rows, ops together and apart", name, name_of(mode), (long long)rows),
+        list.add("layers", first && rows == 5,
+                 text("%s %s %lld rows, ops together and apart", name, name_of(mode), (long long)rows),
                  [=, types = types](Session& s) { fused(s, types, mode, rows); });
       }
       for (int64_t rows : {5, 20}) {
-        list.add("layers", first && rows == 5 && mode == Mode::INT8, text("%s %s %lld rows, together and alone", name, name_of(mode), (long long)rows),
+        list.add("layers", first && rows == 5 && mode == Mode::INT8,
+                 text("%s %s %lld rows, together and alone", name, name_of(mode), (long long)rows),
                  [=, types = types](Session& s) { invariant(s, types, mode, rows); });
       }
-      list.add("layers", &types == &models[0].second, text("%s %s a hungrier step between two runs", name, name_of(mode)),
+      list.add("layers", &types == &models[0].second,
+               text("%s %s a hungrier step between two runs", name, name_of(mode)),
                [=, types = types](Session& s) { hungrier(s, types, mode); });
       list.add("layers", first, text("%s %s tensors written between ops", name, name_of(mode)),
                [=, types = types](Session& s) { written_between(s, types, mode); });

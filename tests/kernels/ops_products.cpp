@@ -12,7 +12,7 @@ struct Size {
 void attention_output(Session& session, int32_t type, Mode mode, Size size, bool spare, uint64_t seed) {
   Weight wo = random_weight(type, 1, size.outputs, size.columns, seed);
   Rig rig(session, mode, Batch::of(size.rows, spare));
-  Floats attended = settled(random_rows(size.rows, size.columns, seed + 1), size.columns, rig.rounding);
+  Floats attended = settled(random_rows(size.rows, size.columns, seed + 1), size.columns, rig.rounding, {type});
   Floats before = random_rows(size.rows, size.outputs, seed + 2);
   Values expected = oracle::product(wo, 0, exact(attended), rig.rounding);
   for (size_t i = 0; i < expected.size(); i++) expected[i] += before[i];

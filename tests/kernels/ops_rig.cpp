@@ -144,7 +144,9 @@ Buffer& Rig::slots(int64_t sources, int64_t used, int64_t hidden, const Floats& 
   for (size_t i = 0; i < words.size(); i++) {
     int64_t source = static_cast<int64_t>(i) / plane, within = static_cast<int64_t>(i) % plane;
     bool counts = within < live;
-    words[i] = !counts ? guard_word(i) : values.empty() ? nan_word : std::bit_cast<int32_t>(values[source * live + within]);
+    words[i] = !counts          ? guard_word(i)
+               : values.empty() ? nan_word
+                                : std::bit_cast<int32_t>(values[source * live + within]);
   }
   // Of slots that are written there is one plane, so that the live words are the first ones.
   return add("slots", TALARIA_F32, {sources, rows, used, hidden}, std::move(words), live,
@@ -201,7 +203,8 @@ void Rig::end() {
 
 void Rig::start() {
   talaria_status status;
-  talaria_run(session_.device(), step_, reinterpret_cast<uint8_t*>(batch_.words.data()), batch_.words.size() * 4, &status);
+  talaria_run(session_.device(), step_, reinterpret_cast<uint8_t*>(batch_.words.data()), batch_.words.size() * 4,
+              &status);
   expect_ok(status, "run");
   talaria_sync(session_.device(), &status);
   expect_ok(status, "sync");
@@ -211,7 +214,8 @@ void Rig::check() {
   talaria_status status;
   for (Buffer& buffer : buffers_) {
     Words words(buffer.before.size()), fence(fence_words);
-    talaria_read(session_.device(), buffer.handle, 0, reinterpret_cast<uint8_t*>(words.data()), words.size() * 4, &status);
+    talaria_read(session_.device(), buffer.handle, 0, reinterpret_cast<uint8_t*>(words.data()), words.size() * 4,
+                 &status);
     expect_ok(status, "read");
     for (size_t i = buffer.use == Use::READ ? 0 : buffer.live; i < words.size(); i++) {
       if (words[i] != buffer.before[i]) {
@@ -219,10 +223,12 @@ void Rig::check() {
               i < buffer.live ? "which is only read" : "behind the batch's rows", buffer.before[i], words[i]);
       }
     }
-    talaria_read(session_.device(), buffer.fence, 0, reinterpret_cast<uint8_t*>(fence.data()), fence_words * 4, &status);
+    talaria_read(session_.device(), buffer.fence, 0, reinterpret_cast<uint8_t*>(fence.data()), fence_words * 4,
+                 &status);
     expect_ok(status, "read");
     for (size_t i = 0; i < fence.size(); i++) {
-      if (fence[i] != guard_word(i)) wrong("%s: word %zu of the tensor in front of it became %08x", buffer.label, i, fence[i]);
+      if (fence[i] != guard_word(i))
+        wrong("%s: word %zu of the tensor in front of it became %08x", buffer.label, i, fence[i]);
     }
     buffer.after = std::move(words);
   }

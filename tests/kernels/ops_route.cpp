@@ -53,15 +53,19 @@ void route(Session& session, int32_t type, Mode mode, Size size, bool ties, uint
   }
   Floats x = random_rows(size.rows, size.hidden, seed + 1);
   for (int64_t i = 0; size.rows > 2 && i < size.hidden; i++) x[2 * size.hidden + i] = 0;  // all experts tie
-  Values normed = oracle::rms_norm(exact(x), norm, epsilon), logits = oracle::product(router, 0, normed, {Mode::HALF, 32});
+  Values normed = oracle::rms_norm(exact(x), norm, epsilon),
+         logits = oracle::product(router, 0, normed, {Mode::HALF, 32});
 
   Rig rig(session, mode, Batch::of(size.rows));
   Buffer& in = rig.floats("x", x, size.hidden);
   Buffer& h = rig.output("h", size.rows, size.hidden);
   Buffer& routing = rig.output("routing", size.rows, 2 * size.used, TALARIA_I32);
-  rig.append(TALARIA_OP_ROUTE, talaria_route_args{.routing = routing.handle, .h = h.handle, .x = in.handle,
+  rig.append(TALARIA_OP_ROUTE, talaria_route_args{.routing = routing.handle,
+                                                  .h = h.handle,
+                                                  .x = in.handle,
                                                   .norm = rig.weight(norm, "norm"),
-                                                  .router = rig.weight(router, "router"), .epsilon = epsilon});
+                                                  .router = rig.weight(router, "router"),
+                                                  .epsilon = epsilon});
   rig.run();
   compare("h", Rig::floats_of(h), normed, size.hidden, float_bound);
   Words chosen = Rig::words_of(routing);
@@ -83,9 +87,12 @@ void not_a_number(Session& session) {
   Buffer& in = rig.floats("x", x, size.hidden);
   Buffer& h = rig.output("h", size.rows, size.hidden);
   Buffer& routing = rig.output("routing", size.rows, 2 * size.used, TALARIA_I32);
-  rig.append(TALARIA_OP_ROUTE, talaria_route_args{.routing = routing.handle, .h = h.handle, .x = in.handle,
+  rig.append(TALARIA_OP_ROUTE, talaria_route_args{.routing = routing.handle,
+                                                  .h = h.handle,
+                                                  .x = in.handle,
                                                   .norm = rig.weight(norm, "norm"),
-                                                  .router = rig.weight(router, "router"), .epsilon = epsilon});
+                                                  .router = rig.weight(router, "router"),
+                                                  .epsilon = epsilon});
   rig.run();
   Words chosen = Rig::words_of(routing);
   for (int64_t row : {0, 2}) check_row(row, &chosen[row * 4], &logits[row * size.experts], size, float_bound);
@@ -98,10 +105,11 @@ void add_route_cases(CaseList& list) {
   for (int32_t type : {TALARIA_F32, TALARIA_F16, TALARIA_BF16}) {
     auto add = [&](Size size, bool ties, bool brief) {
       Mode mode = modes[(size.rows + size.used) % 2];
-      list.add("route", brief,
-               text("%s %s %lld rows of %lld, %lld of %lld experts%s", name_of(type), name_of(mode), (long long)size.rows,
-                    (long long)size.hidden, (long long)size.used, (long long)size.experts, ties ? ", ties" : ""),
-               [=](Session& s) { route(s, type, mode, size, ties, size.rows + 100 * size.experts); });
+      list.add(
+          "route", brief,
+          text("%s %s %lld rows of %lld, %lld of %lld experts%s", name_of(type), name_of(mode), (long long)size.rows,
+               (long long)size.hidden, (long long)size.used, (long long)size.experts, ties ? ", ties" : ""),
+          [=](Session& s) { route(s, type, mode, size, ties, size.rows + 100 * size.experts); });
     };
     add({1, 512, 8, 2}, false, true);
     add({3, 257, 8, 2}, true, true);

@@ -12,7 +12,8 @@ namespace {
 
 // --- embed: what a weight decodes to, to the bit ------------------------------------------------------------------------
 
-void embed(Session& session, int32_t type, Mode mode, int64_t rows, int64_t vocabulary, int64_t columns, uint64_t seed) {
+void embed(Session& session, int32_t type, Mode mode, int64_t rows, int64_t vocabulary, int64_t columns,
+           uint64_t seed) {
   Weight table = random_weight(type, 1, vocabulary, columns, seed);
   Batch batch({static_cast<int32_t>(rows + 3), 0, 1, 1, 0, 0, 0, 0});
   Floats expected;
@@ -32,7 +33,8 @@ void embed(Session& session, int32_t type, Mode mode, int64_t rows, int64_t voca
 // --- add_slots: float32 sums in a given order, to the bit ----------------------------------------------------------------
 
 void add_slots(Session& session, int64_t rows, int64_t sources, int64_t used, int64_t hidden, uint64_t seed) {
-  Floats x = random_rows(rows, hidden, seed), slots = random_rows(sources * rows * used, hidden, seed + 1), expected = x;
+  Floats x = random_rows(rows, hidden, seed), slots = random_rows(sources * rows * used, hidden, seed + 1),
+         expected = x;
   for (int64_t i = 0; i < rows * hidden; i++) {
     int64_t row = i / hidden, column = i % hidden;
     for (int64_t k = 0; k < used; k++) {
@@ -81,8 +83,11 @@ void copy(Session& session, Way way, int64_t rows, int64_t row_words, int64_t ta
     result = &rig.plain("target", TALARIA_I32, size(target), target, Use::ADD);
     to = result->handle;
   }
-  rig.append(TALARIA_OP_COPY, talaria_copy_args{.target = to, .source = from, .target_offset = target_at * 4,
-                                                .source_offset = source_at * 4, .row_bytes = row_words * 4});
+  rig.append(TALARIA_OP_COPY, talaria_copy_args{.target = to,
+                                                .source = from,
+                                                .target_offset = target_at * 4,
+                                                .source_offset = source_at * 4,
+                                                .row_bytes = row_words * 4});
   rig.run();
   Words computed(expected.size());
   if (result != nullptr) {
@@ -152,21 +157,26 @@ void add_row_cases(CaseList& list) {
   for (const oracle::Format& format : oracle::formats) {
     int32_t type = format.type;
     for (int64_t i = 0; i < size_count; i++) {
-      int64_t rows = sizes[i], columns = columns_of(type, sizes[(i * 3 + 2) % size_count]), vocabulary = sizes[i * 7 % size_count] + 3;
+      int64_t rows = sizes[i], columns = columns_of(type, sizes[(i * 3 + 2) % size_count]),
+              vocabulary = sizes[i * 7 % size_count] + 3;
       Mode mode = modes[i % 2];
       bool brief = rows == 3 || rows == 33;
-      list.add("embed", brief, text("%s %s %lld rows of %lld", name_of(type), name_of(mode), (long long)rows, (long long)columns),
+      list.add("embed", brief,
+               text("%s %s %lld rows of %lld", name_of(type), name_of(mode), (long long)rows, (long long)columns),
                [=](Session& s) { embed(s, type, mode, rows, vocabulary, columns, i); });
     }
   }
   for (int64_t i = 0; i < size_count; i++) {
     int64_t rows = sizes[i], sources = i % 3 + 1, used = i % 4 + 1, hidden = sizes[(i * 5 + 4) % size_count];
-    list.add("add_slots", i % 3 == 2, text("F32 %lld rows of %lld, %lld slots from %lld", (long long)rows, (long long)hidden,
-                              (long long)used, (long long)sources),
+    list.add("add_slots", i % 3 == 2,
+             text("F32 %lld rows of %lld, %lld slots from %lld", (long long)rows, (long long)hidden, (long long)used,
+                  (long long)sources),
              [=](Session& s) { add_slots(s, rows, sources, used, hidden, i); });
   }
   for (Way way : {Way::DEVICE, Way::FROM_HOST, Way::TO_HOST}) {
-    const char* name = way == Way::DEVICE ? "device to device" : way == Way::FROM_HOST ? "host to device" : "device to host";
+    const char* name = way == Way::DEVICE      ? "device to device"
+                       : way == Way::FROM_HOST ? "host to device"
+                                               : "device to host";
     for (int64_t i = 0; i < size_count; i++) {
       int64_t rows = sizes[i], width = sizes[(i * 5 + 3) % size_count], target = i % 4 * 3, source = i % 3 * 5;
       list.add("copy", i == 3, text("%s %lld rows of %lld words", name, (long long)rows, (long long)width),

@@ -52,7 +52,8 @@ struct Row {
       if (id < 0 || right < 0) {
         if (id != right) wrong("top: wanted row %lld, place %lld is token %d, expected %d", row, place, id, right);
         if (value(k + rank) != -INFINITY || value(2 * k + rank) != -INFINITY)
-          wrong("top: wanted row %lld, place %lld has no token but logits %g, %g", row, place, value(k + rank), value(2 * k + rank));
+          wrong("top: wanted row %lld, place %lld has no token but logits %g, %g", row, place, value(k + rank),
+                value(2 * k + rank));
         continue;
       }
       if (id >= vocabulary || taken[id] || !batch.allowed(wanted, id) || far(logits[id], logits[right], scale))
@@ -63,19 +64,22 @@ struct Row {
           wrong("top: wanted row %lld, place %lld is token %d, which ties with %d", row, place, id, lower);
       }
       if (far(value(k + rank), logits[id], scale))
-        wrong("top: wanted row %lld, adjusted logit of token %d is %.8g, expected %.8g", row, id, value(k + rank), logits[id]);
+        wrong("top: wanted row %lld, adjusted logit of token %d is %.8g, expected %.8g", row, id, value(k + rank),
+              logits[id]);
       if (far(value(2 * k + rank), plain[id], scale))
-        wrong("top: wanted row %lld, logit of token %d is %.8g, expected %.8g", row, id, value(2 * k + rank), plain[id]);
+        wrong("top: wanted row %lld, logit of token %d is %.8g, expected %.8g", row, id, value(2 * k + rank),
+              plain[id]);
     }
     double total = oracle::log_sum_exp(plain, vocabulary);
     if (far(value(3 * k), total, scale))
-      wrong("top: wanted row %lld, log-sum-exp is %.8g, expected %.8g", static_cast<long long>(wanted), value(3 * k), total);
+      wrong("top: wanted row %lld, log-sum-exp is %.8g, expected %.8g", static_cast<long long>(wanted), value(3 * k),
+            total);
     for (int32_t j = 0; j < batch.shape.targets; j++) {
       int32_t target = batch.words[batch.at.target + wanted * batch.shape.targets + j];
       double expected = target < 0 ? 0 : plain[target] - total;
       if (far(value(3 * k + 1 + j), expected, scale))
-        wrong("top: wanted row %lld, log-probability of token %d is %.8g, expected %.8g", static_cast<long long>(wanted), target,
-              value(3 * k + 1 + j), expected);
+        wrong("top: wanted row %lld, log-probability of token %d is %.8g, expected %.8g",
+              static_cast<long long>(wanted), target, value(3 * k + 1 + j), expected);
     }
   }
 };
@@ -96,7 +100,8 @@ Batch wanted_batch(const Size& size, bool masks) {
       if (last > 3) batch.adjust(3, 1, 50);
     } else if (i % 4 == 1) {  // penalties of positive and negative logits
       batch.target(0, last);
-      for (int32_t token = 0; token < 5 && token <= last; token++) batch.adjust(token, 1.7f, token % 2 == 0 ? -0.5f : 0);
+      for (int32_t token = 0; token < 5 && token <= last; token++)
+        batch.adjust(token, 1.7f, token % 2 == 0 ? -0.5f : 0);
     } else if (i % 4 == 2 && masks) {  // few tokens are allowed: both of a tie, and one that is adjusted
       batch.allow(last > 40 ? std::vector<int32_t>{8, 17, 40, last} : std::vector<int32_t>{last});
       batch.adjust(std::min(17, last), 0.5f, -3);
@@ -110,12 +115,14 @@ Batch wanted_batch(const Size& size, bool masks) {
 
 // --- cases --------------------------------------------------------------------------------------------------------------
 
-void top_logits_of(Session& session, int32_t type, Mode mode, const Size& size, const Batch& batch, const Weight& output,
-                   uint64_t seed, const Floats* given_x) {
+void top_logits_of(Session& session, int32_t type, Mode mode, const Size& size, const Batch& batch,
+                   const Weight& output, uint64_t seed, const Floats* given_x) {
   int64_t hidden = output.columns, wanted = batch.wanted();
   Weight norm = norm_weight(hidden, seed);
   Rig rig(session, mode, batch);
-  Floats x = given_x != nullptr ? *given_x : settled(random_rows(size.rows, hidden, seed + 2), norm, epsilon, rig.rounding);
+  Floats x = given_x != nullptr
+                 ? *given_x
+                 : settled(random_rows(size.rows, hidden, seed + 2), norm, epsilon, rig.rounding, {type});
   Values rows;
   for (int64_t i = 0; i < wanted; i++) {
     const float* row = x.data() + batch.words[batch.at.wanted_row + i] * hidden;
@@ -128,10 +135,13 @@ void top_logits_of(Session& session, int32_t type, Mode mode, const Size& size, 
   Buffer& in = rig.floats("x", x, hidden);
   Buffer& top = rig.output("top", wanted, width, TALARIA_I32);
   Buffer* logits = size.keep ? &rig.output("logits", wanted, size.vocabulary) : nullptr;
-  rig.append(TALARIA_OP_TOP_LOGITS,
-             talaria_top_logits_args{.top = top.handle, .x = in.handle, .norm = rig.weight(norm, "norm"),
-                                     .output = rig.weight(output, "output"), .logits = logits ? logits->handle : 0,
-                                     .k = static_cast<int32_t>(size.k), .epsilon = epsilon});
+  rig.append(TALARIA_OP_TOP_LOGITS, talaria_top_logits_args{.top = top.handle,
+                                                            .x = in.handle,
+                                                            .norm = rig.weight(norm, "norm"),
+                                                            .output = rig.weight(output, "output"),
+                                                            .logits = logits ? logits->handle : 0,
+                                                            .k = static_cast<int32_t>(size.k),
+                                                            .epsilon = epsilon});
   rig.run();
   Values basis = expected;
   if (logits != nullptr) {
@@ -139,7 +149,8 @@ void top_logits_of(Session& session, int32_t type, Mode mode, const Size& size, 
     // NaNs are compared by the choice.
     for (size_t i = 0; i < expected.size(); i++) {
       if (std::isnan(expected[i]) != std::isnan(computed[i]))
-        wrong("logits: row %zu, value %zu is %g, expected %g", i / size.vocabulary, i % size.vocabulary, computed[i], expected[i]);
+        wrong("logits: row %zu, value %zu is %g, expected %g", i / size.vocabulary, i % size.vocabulary, computed[i],
+              expected[i]);
     }
     basis = exact(computed);
     for (size_t i = 0; i < expected.size(); i++) {
@@ -149,7 +160,13 @@ void top_logits_of(Session& session, int32_t type, Mode mode, const Size& size, 
   }
   Words chosen = Rig::words_of(top);
   for (int64_t i = 0; i < wanted; i++) {
-    Row row{batch, i, size.k, basis.data() + i * size.vocabulary, size.vocabulary, logits ? 1e-6 : std::sqrt(bound), logits != nullptr};
+    Row row{batch,
+            i,
+            size.k,
+            basis.data() + i * size.vocabulary,
+            size.vocabulary,
+            logits ? 1e-6 : std::sqrt(bound),
+            logits != nullptr};
     row.check(chosen.data() + i * width);
   }
 }
@@ -190,9 +207,9 @@ void not_a_number(Session& session) {
 void add_top_cases(CaseList& list) {
   auto add = [&](int32_t type, Mode mode, Size size, int64_t columns, bool masks, bool brief) {
     list.add("top_logits", brief,
-             text("%s %s %lld of %lld rows of %lld, best %lld of %lld%s%s", name_of(type), name_of(mode), (long long)size.wanted,
-                  (long long)size.rows, (long long)columns, (long long)size.k, (long long)size.vocabulary,
-                  size.keep ? "" : ", logits not kept", masks ? ", masks" : ""),
+             text("%s %s %lld of %lld rows of %lld, best %lld of %lld%s%s", name_of(type), name_of(mode),
+                  (long long)size.wanted, (long long)size.rows, (long long)columns, (long long)size.k,
+                  (long long)size.vocabulary, size.keep ? "" : ", logits not kept", masks ? ", masks" : ""),
              [=](Session& s) { top_logits(s, type, mode, size, columns, masks, size.rows * 17 + size.k); });
   };
   for (const oracle::Format& format : oracle::formats) {
@@ -213,7 +230,8 @@ void add_top_cases(CaseList& list) {
   add(TALARIA_Q6_K, Mode::INT8, {2, 1, 32002, 64, true}, 256, true, false);
   add(TALARIA_Q8_0, Mode::INT8, {9, 9, 4099, 1024, false}, 64, true, false);
   for (int64_t k : {1, 40, 1024}) {
-    list.add("top_logits", k == 40, text("F32 half all of 1500 tie, best %lld", (long long)k), [=](Session& s) { all_tie(s, 1500, k); });
+    list.add("top_logits", k == 40, text("F32 half all of 1500 tie, best %lld", (long long)k),
+             [=](Session& s) { all_tie(s, 1500, k); });
   }
   list.add("top_logits", true, "F32 half not a number", not_a_number);
 }

@@ -16,7 +16,8 @@ Values rounded(const Values& x, int64_t columns, int32_t weight_type, Rounding r
       float largest = 0;
       for (int64_t i = begin; i < end; i++) largest = std::max(largest, std::fabs(static_cast<float>(x[row + i])));
       float scale = largest / 127;
-      for (int64_t i = begin; i < end; i++) result[row + i] = scale == 0 ? 0 : scale * std::nearbyint(x[row + i] / scale);
+      for (int64_t i = begin; i < end; i++)
+        result[row + i] = scale == 0 ? 0 : scale * std::nearbyint(x[row + i] / scale);
     }
   }
   return result;
@@ -54,7 +55,8 @@ Values rms_norm(const Values& x, const Weight& norm, float epsilon) {
 void rope(Values& rows, int64_t width, const talaria_attention_input_args& a, const BatchView& batch) {
   for (int64_t row = 0; row < batch.rows(); row++) {
     for (int32_t i = 0; i < a.rope_dims; i += 2) {
-      double angle = batch.position(row) * std::pow(static_cast<double>(a.rope_base), -static_cast<double>(i) / a.rope_dims);
+      double angle =
+          batch.position(row) * std::pow(static_cast<double>(a.rope_base), -static_cast<double>(i) / a.rope_dims);
       double c = std::cos(angle), s = std::sin(angle);
       for (int64_t head = 0; head < width; head += a.head_dim) {
         double* pair = rows.data() + row * width + head + i;

@@ -83,7 +83,11 @@ void rope(Values& rows, int64_t width, const talaria_attention_input_args& a, co
 class Cache {
  public:
   Cache(int32_t type, int64_t layers, int64_t blocks, int64_t positions, int64_t width)
-      : type(type), layers(layers), blocks(blocks), positions(positions), width(width),
+      : type(type),
+        layers(layers),
+        blocks(blocks),
+        positions(positions),
+        width(width),
         values_(static_cast<size_t>(layers * blocks * positions * width)) {}
 
   const int32_t type;

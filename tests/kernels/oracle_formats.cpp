@@ -10,7 +10,7 @@ namespace oracle {
 
 double from_half(uint16_t half) {
   int sign = half >> 15, exponent = half >> 10 & 31, fraction = half & 1023;
-  double magnitude = exponent == 31 ? (fraction != 0 ? NAN : INFINITY)
+  double magnitude = exponent == 31  ? (fraction != 0 ? NAN : INFINITY)
                      : exponent == 0 ? std::ldexp(fraction, -24)
                                      : std::ldexp(1024 + fraction, exponent - 25);
   return sign ? -magnitude : magnitude;
