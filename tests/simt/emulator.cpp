@@ -202,7 +202,8 @@ void test_orders() {
     std::vector<std::vector<uint32_t>> results;
     for (Order order : orders) {
       results.emplace_back(256);
-      expect_equal(complaint("missing_barrier", {{1, 1, 1}, 256, 0}, TestArgs{results.back().data(), choice}, order), "");
+      TestArgs args{results.back().data(), choice};
+      expect_equal(complaint("missing_barrier", {{1, 1, 1}, 256, 0}, args, order), "");
     }
     bool same = results[0] == results[1] && results[0] == results[2];
     expect(same == (choice == 1), "orders agree exactly where the barrier is");
@@ -213,13 +214,14 @@ void test_shared_memory() {
   std::vector<uint32_t> out(256 * 20);
   expect_equal(complaint("fresh_memory", {{20, 1, 1}, 256, 0}, TestArgs{out.data(), 0}), "");
   for (uint32_t word : out) expect_equal(word, ~0u);
-  expect_says(complaint("too_large", {{1, 1, 1}, 32, 0}, TestArgs{out.data(), 0}), "bytes of shared memory, more than there");
+  expect_says(complaint("too_large", {{1, 1, 1}, 32, 0}, TestArgs{out.data(), 0}), "more than there are");
   expect_says(complaint("dynamic", {{1, 1, 1}, 32, 999}, TestArgs{out.data(), 0}), "its launch gives 999");
   expect_equal(complaint("dynamic", {{1, 1, 1}, 32, 1000}, TestArgs{out.data(), 0}), "");
   expect_equal(complaint("dynamic", {{1, 1, 1}, 32, 0}, TestArgs{out.data(), 0}), "");
 #if !defined(__SANITIZE_ADDRESS__)
-  expect_says(complaint("dynamic", {{1, 1, 1}, 32, 0}, TestArgs{out.data(), 1000}), "outside of the block's shared memory");
-  expect_says(complaint("wrong", {{1, 1, 1}, 256, 0}, TestArgs{out.data(), 7}), "outside of the block's shared memory");
+  std::string outside = "outside of the block's shared memory";
+  expect_says(complaint("dynamic", {{1, 1, 1}, 32, 0}, TestArgs{out.data(), 1000}), outside);
+  expect_says(complaint("wrong", {{1, 1, 1}, 256, 0}, TestArgs{out.data(), 7}), outside);
 #endif
 }
 
@@ -236,7 +238,8 @@ void test_mistakes() {
     expect_equal(wrong(0, order), "");
     std::string barriers = wrong(1, order);
     expect_says(barriers, "kernel wrong, block (");
-    expect_says(barriers, std::to_string(simt::lanes == 32 ? 16 : 48) + " threads wait at the barrier of emulator.cpp:");
+    expect_says(barriers, simt::lanes == 32 ? "16 threads wait at the barrier of emulator.cpp:"
+                                            : "48 threads wait at the barrier of emulator.cpp:");
     expect_says(barriers, "16 threads have returned");
     std::string lost = wrong(2, order);
     expect_says(lost, std::to_string(simt::lanes / 2) + " threads wait at the exchange of 4 bytes of emulator.cpp:");
@@ -261,7 +264,7 @@ void test_launches() {
   expect_says(complaint("numbers", {{1, 1, 1}, 0, 0}, args), "blocks of 0 threads");
   expect_says(complaint("numbers", {{1, 0, 1}, 32, 0}, args), "has no blocks");
   expect_says(complaint("numbers", {{1, 1, 65536}, 32, 0}, args), "too many");
-  expect_says(complaint("numbers", {{1, 1, 1}, 32, simt::most_shared_bytes + 1}, args), "bytes of shared memory, there are");
+  expect_says(complaint("numbers", {{1, 1, 1}, 32, simt::most_shared_bytes + 1}, args), "memory, there are");
   expect_says(complaint("numbers", {{1, 1, 1}, 32, 0}, uint64_t{0}), "passes 8 bytes of arguments, it takes 16");
   expect(simt::find("no_such_kernel") == nullptr, "there is no kernel of that name");
 }
@@ -286,7 +289,8 @@ void test_halves() {
     std::memcpy(&half, &bits, 2);
     float value = half_to_float(bits);
     bool nan = (h & 0x7fff) > 0x7c00;
-    expect(nan ? value != value : float_bits(value) == float_bits(static_cast<float>(half)), "half " + std::to_string(h));
+    bool right = nan ? value != value : float_bits(value) == float_bits(static_cast<float>(half));
+    expect(right, "half " + std::to_string(h));
     if (nan) continue;
     for (int32_t step = -0x1001; step <= 0x1001; step += 0x1001 / 7) {
       float near = bits_float(float_bits(value) + static_cast<uint32_t>(step));
