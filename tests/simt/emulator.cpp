@@ -127,6 +127,16 @@ KERNEL(wrong, TestArgs, 256) {
       break;
     case 7: shared.value[t < 8 ? 256 + t : t] = 3; break;
     case 8: simt::shared(12); break;
+    case 10:
+      if (t < 64) barrier();
+      break;
+    case 11:
+      if (t < 64) {
+        barrier();
+      } else {
+        barrier();
+      }
+      break;
     case 9: {
       char much[129] = {};
       simt::exchange(much, sizeof much);
@@ -206,6 +216,7 @@ void test_orders() {
       expect_equal(complaint("missing_barrier", {{1, 1, 1}, 256, 0}, args, order), "");
     }
     bool same = results[0] == results[1] && results[0] == results[2];
+    expect((results[0] == results[1]) == (choice == 1), "opposite orders agree exactly where the barrier is");
     expect(same == (choice == 1), "orders agree exactly where the barrier is");
   }
 }
@@ -247,6 +258,11 @@ void test_mistakes() {
     std::string mixed = wrong(3, order);
     expect_says(mixed, std::to_string(simt::lanes / 4 * 3) + " threads wait at the barrier of emulator.cpp:");
     expect_says(mixed, std::to_string(simt::lanes / 4) + " threads wait at the warp's barrier of emulator.cpp:");
+    std::string returned = wrong(10, order);
+    expect_says(returned, "64 threads wait at the barrier of emulator.cpp:");
+    expect_says(returned, "64 threads have returned");
+    std::string apart = wrong(11, order);
+    expect(apart.find("64 threads wait at") != apart.rfind("64 threads wait at"), apart);
     expect_says(wrong(4, order), "in hardware warp ");
     expect_says(wrong(5, order), "thread 5 reads from the misaligned address");
     expect_says(wrong(6, order), "a thread threw an exception: a long text that does not");
