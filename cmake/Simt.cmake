@@ -1,5 +1,5 @@
-# The emulator's backends: libtalaria_simt with hardware warps of 32 lanes, libtalaria_simt64 with 64. Without TALARIA_SIMT
-# they are built when asked for by name.
+# The emulator's backends: libtalaria_simt with hardware warps of 32 lanes, libtalaria_simt64 with 64. Without
+# TALARIA_SIMT they are built when asked for by name.
 
 # The emulator alone, as objects.
 function(talaria_emulator name lanes)

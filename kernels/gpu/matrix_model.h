@@ -1,4 +1,5 @@
-// What the emulator's models of matrix instructions share: fragments of all lanes, and sums of products of packed elements.
+// What the emulator's models of matrix instructions share: fragments of all lanes, and sums of products of packed
+// elements.
 #pragma once
 
 #include "dialect.h"
@@ -49,7 +50,8 @@ class Fragments {
  private:
   static Element held(uint32_t lane, uint32_t word) {
     Element element;
-    std::memcpy(&element, static_cast<const char*>(::talaria::simt::received(lane)) + sizeof(Element) * word, sizeof element);
+    const auto* given = static_cast<const char*>(::talaria::simt::received(lane));
+    std::memcpy(&element, given + sizeof(Element) * word, sizeof element);
     return element;
   }
 };

@@ -2,8 +2,8 @@
 //
 // A unit multiplies A [rows][depth] by B [depth][columns] and adds to C [rows][columns]. Each lane of a warp of `lanes`
 // holds a_words 32-bit words of A, b_words of B, whose per_word elements follow each other in depth, the lowest in the
-// lowest bits, and `sums` values of C. Where they belong is said by a_row, a_depth, b_column, b_depth (of a word's first
-// element), c_row and c_column. All lanes must call multiply().
+// lowest bits, and `sums` values of C. Where they belong is said by a_row, a_depth, b_column, b_depth (of a word's
+// first element), c_row and c_column. All lanes must call multiply().
 #pragma once
 
 #include "dialect.h"
@@ -17,11 +17,9 @@ struct MmaLayout {
   static constexpr uint32_t lanes = 32, rows = 16, columns = 8, depth = 8 * elements_per_word;
   static constexpr uint32_t a_words = 4, b_words = 2, sums = 4, per_word = elements_per_word;
   static DEVICE_MEMBER uint32_t a_row(uint32_t lane, uint32_t word) { return lane / 4 + word % 2 * 8; }
-  static DEVICE_MEMBER uint32_t a_depth(uint32_t lane, uint32_t word) {
-    return word / 2 * 4 * per_word + lane % 4 * per_word;
-  }
+  static DEVICE_MEMBER uint32_t a_depth(uint32_t lane, uint32_t word) { return (word / 2 * 4 + lane % 4) * per_word; }
   static DEVICE_MEMBER uint32_t b_column(uint32_t lane, uint32_t) { return lane / 4; }
-  static DEVICE_MEMBER uint32_t b_depth(uint32_t lane, uint32_t word) { return word * 4 * per_word + lane % 4 * per_word; }
+  static DEVICE_MEMBER uint32_t b_depth(uint32_t lane, uint32_t word) { return (word * 4 + lane % 4) * per_word; }
   static DEVICE_MEMBER uint32_t c_row(uint32_t lane, uint32_t i) { return lane / 4 + i / 2 * 8; }
   static DEVICE_MEMBER uint32_t c_column(uint32_t lane, uint32_t i) { return lane % 4 * 2 + i % 2; }
 };
@@ -51,7 +49,9 @@ struct MfmaLayout {
   static constexpr uint32_t lanes = 64, rows = side, columns = side, depth = 64 / side * words * elements_per_word;
   static constexpr uint32_t a_words = words, b_words = words, sums = side * side / 64, per_word = elements_per_word;
   static DEVICE_MEMBER uint32_t a_row(uint32_t lane, uint32_t) { return lane % side; }
-  static DEVICE_MEMBER uint32_t a_depth(uint32_t lane, uint32_t word) { return (lane / side * words + word) * per_word; }
+  static DEVICE_MEMBER uint32_t a_depth(uint32_t lane, uint32_t word) {
+    return (lane / side * words + word) * per_word;
+  }
   static DEVICE_MEMBER uint32_t b_column(uint32_t lane, uint32_t) { return lane % side; }
   static DEVICE_MEMBER uint32_t b_depth(uint32_t lane, uint32_t word) { return a_depth(lane, word); }
   static DEVICE_MEMBER uint32_t c_row(uint32_t lane, uint32_t i) { return i / 4 * 8 + lane / side * 4 + i % 4; }

@@ -1,9 +1,9 @@
-// AMD's matrix unit of gfx908 and gfx90a (MFMA), as AMD's matrix instruction calculator gives its layouts. All 64 lanes of a
-// warp work together; all of them must call.
+// AMD's matrix unit of gfx908 and gfx90a (MFMA), as AMD's matrix instruction calculator gives its layouts. All 64 lanes
+// of a warp work together; all of them must call.
 //
-// Tiles of C are 16 x 16 or 32 x 32. With s the side of a tile and l the lane, a lane holds of A [s][depth], B [depth][s] and
-// C [s][s]:
-//   A: row l % s, B: column l % s; the depths of all its words, in order, from (l / s) times their number of elements on
+// Tiles of C are 16 x 16 or 32 x 32. With s the side of a tile and l the lane, a lane holds of A [s][depth], B
+// [depth][s] and C [s][s]:
+//   A: row l % s, B: column l % s; the depths of its words, in order, from (l / s) times their number of elements on
 //   value i of C: row i / 4 * 8 + l / s * 4 + i % 4, column l % s
 // The element of the lowest depth is in a word's lowest bits.
 #pragma once
@@ -81,7 +81,8 @@ DEVICE void store(Sum (&c)[count], Vector vector) {
 }
 template <typename Element>
 DEVICE Vector<Element, 4> four(const uint32_t (&words)[2]) {
-  return __builtin_bit_cast(Vector<Element, 4>, static_cast<uint64_t>(words[0]) | static_cast<uint64_t>(words[1]) << 32);
+  uint64_t both = static_cast<uint64_t>(words[0]) | static_cast<uint64_t>(words[1]) << 32;
+  return __builtin_bit_cast(Vector<Element, 4>, both);
 }
 DEVICE Vector<short, 2> two(uint32_t word) { return __builtin_bit_cast(Vector<short, 2>, word); }
 }  // namespace matrix_registers
@@ -104,7 +105,8 @@ DEVICE void mfma_32x32x8_f16(float (&c)[16], const uint32_t (&a)[2], const uint3
   using namespace matrix_registers;
   store(c, __builtin_amdgcn_mfma_f32_32x32x8f16(four<_Float16>(a), four<_Float16>(b), load(c), 0, 0, 0));
 }
-// gfx908 takes two instructions, one for each word; which depths a word holds does not matter to a sum over all of them.
+// gfx908 takes two instructions, one for each word; which depths a word holds does not matter to a sum over all of
+// them.
 DEVICE void mfma_16x16x16_bf16(float (&c)[4], const uint32_t (&a)[2], const uint32_t (&b)[2]) {
   using namespace matrix_registers;
 #if defined(__gfx90a__)

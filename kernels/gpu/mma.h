@@ -1,5 +1,5 @@
-// NVIDIA's matrix unit: mma and ldmatrix of sm_80 and later, as the PTX manual describes them (9.7.14, "Warp-level matrix
-// instructions"). A warp of 32 lanes works together; all of them must call.
+// NVIDIA's matrix unit: mma and ldmatrix of sm_80 and later, as the PTX manual describes them (9.7.14, "Warp-level
+// matrix instructions"). A warp of 32 lanes works together; all of them must call.
 //
 // With g = lane / 4 and t = lane % 4, a lane holds of A [16][depth], B [depth][8] and C [16][8]:
 //   8-bit:  word w of A has row g + 8 * (w % 2), depths 16 * (w / 2) + 4 * t + 0..3
@@ -44,8 +44,8 @@ void mma(Sum (&c)[4], const uint32_t (&a)[a_words], const uint32_t (&b)[b_words]
   }
 }
 
-// Tiles of 8 rows of 16 bytes: lane l gives row l % 8 of tile l / 8, and gets word l % 4 of row l / 4 of every tile; or,
-// transposed, the 16-bit elements of rows 2 * (l % 4) + 0..1 at l / 4.
+// Tiles of 8 rows of 16 bytes: lane l gives row l % 8 of tile l / 8, and gets word l % 4 of row l / 4 of every tile;
+// or, transposed, the 16-bit elements of rows 2 * (l % 4) + 0..1 at l / 4.
 template <uint32_t tiles, bool transposed>
 void ldmatrix(uint32_t (&words)[tiles], const void* row, TALARIA_SIMT_PLACE) {
   uint32_t lane = thread_index() % 32;
@@ -98,7 +98,8 @@ DEVICE void ldmatrix_x2_trans(uint32_t (&words)[2], const void* row, TALARIA_SIM
 
 // c += a b; products of int8 are summed modulo 2^32.
 DEVICE void mma_m16n8k32_s8(int32_t (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
+               "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
@@ -109,20 +110,21 @@ DEVICE void mma_m16n8k16_s8(int32_t (&c)[4], const uint32_t (&a)[2], const uint3
 }
 // c += a b; how the hardware rounds within a sum is its own affair.
 DEVICE void mma_m16n8k16_f16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+               "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 DEVICE void mma_m16n8k16_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+               "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// Tiles of 8 rows of 16 bytes in block memory, 16-byte aligned: lane l gives the address of row l % 8 of tile l / 8 (of two
-// tiles, only lanes below 16 do), and gets word l % 4 of row l / 4 of each tile: a fragment of A or B. Transposed, it gets
-// the 16-bit elements of rows 2 * (l % 4) and the next, at l / 4.
+// Tiles of 8 rows of 16 bytes in block memory, 16-byte aligned: lane l gives the address of row l % 8 of tile l / 8 (of
+// two tiles, only lanes below 16 do), and gets word l % 4 of row l / 4 of each tile: a fragment of A or B. Transposed,
+// it gets the 16-bit elements of rows 2 * (l % 4) and the next, at l / 4.
 DEVICE uint32_t block_address(const void* address) {
   uint64_t offset;
   asm("cvta.to.shared.u64 %0, %1;" : "=l"(offset) : "l"(address));

@@ -1,8 +1,9 @@
 // AMD's matrix unit of gfx11 (WMMA), as AMD's matrix instruction calculator gives its layouts. A warp of 32 lanes works
 // together; all of them must call.
 //
-// Lane l holds row l % 16 of A [16][16] and column l % 16 of B [16][16], all their depths in order, the lowest in the lowest
-// bits; so lanes 16 to 31 hold again what lanes 0 to 15 do. Value i of C [16][16] has row 2 * i + l / 16, column l % 16.
+// Lane l holds row l % 16 of A [16][16] and column l % 16 of B [16][16], all their depths in order, the lowest in the
+// lowest bits; so lanes 16 to 31 hold again what lanes 0 to 15 do. Value i of C [16][16] has row 2 * i + l / 16, column
+// l % 16.
 #pragma once
 
 #include "dialect.h"
@@ -35,7 +36,9 @@ void wmma(Sum (&c)[8], const uint32_t (&a)[words], const uint32_t (&b)[words], T
   for (uint32_t i = 0; i < 8; i++) {
     uint32_t row = 2 * i + lane / 16;
     typename Element::Sum sum = c[i];
-    for (uint32_t word = 0; word < words; word++) sum = Element::add(sum, fragments.a(row, word), fragments.b(column, word));
+    for (uint32_t word = 0; word < words; word++) {
+      sum = Element::add(sum, fragments.a(row, word), fragments.b(column, word));
+    }
     c[i] = static_cast<Sum>(sum);
   }
 }

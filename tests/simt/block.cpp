@@ -243,7 +243,8 @@ void* Processor::shared(size_t bytes) {
   size_t given = launched_->grid.shared_bytes;
   size_t size = given != 0 ? given : bytes;
   if (size < bytes) {
-    failure_ = "it uses " + std::to_string(bytes) + " bytes of shared memory, its launch gives " + std::to_string(given);
+    failure_ = "it uses " + std::to_string(bytes) + " bytes of shared memory, its launch gives ";
+    failure_ += std::to_string(given);
     leave();
   }
   if (size > most_shared_bytes) {

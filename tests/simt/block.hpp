@@ -1,7 +1,8 @@
 // One thread of the host that runs blocks, one after the other: the fibers of a block and who of them goes on next.
 //
-// The lanes of a hardware warp run in turn until each waits somewhere; then all must wait at the same place. So a warp goes
-// on until it comes to a barrier of the block, and then another does. Orders forward and reverse are opposite in both.
+// The lanes of a hardware warp run in turn until each waits somewhere; then all must wait at the same place. So a warp
+// goes on until it comes to a barrier of the block, and then another does. Orders forward and reverse are opposite in
+// both.
 #pragma once
 
 #include <memory>

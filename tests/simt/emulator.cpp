@@ -127,6 +127,16 @@ KERNEL(wrong, TestArgs, 256) {
       break;
     case 7: shared.value[t < 8 ? 256 + t : t] = 3; break;
     case 8: simt::shared(12); break;
+    case 10:
+      if (t < 64) barrier();
+      break;
+    case 11:
+      if (t < 64) {
+        barrier();
+      } else {
+        barrier();
+      }
+      break;
     case 9: {
       char much[129] = {};
       simt::exchange(much, sizeof much);
@@ -202,9 +212,11 @@ void test_orders() {
     std::vector<std::vector<uint32_t>> results;
     for (Order order : orders) {
       results.emplace_back(256);
-      expect_equal(complaint("missing_barrier", {{1, 1, 1}, 256, 0}, TestArgs{results.back().data(), choice}, order), "");
+      TestArgs args{results.back().data(), choice};
+      expect_equal(complaint("missing_barrier", {{1, 1, 1}, 256, 0}, args, order), "");
     }
     bool same = results[0] == results[1] && results[0] == results[2];
+    expect((results[0] == results[1]) == (choice == 1), "opposite orders agree exactly where the barrier is");
     expect(same == (choice == 1), "orders agree exactly where the barrier is");
   }
 }
@@ -213,13 +225,14 @@ void test_shared_memory() {
   std::vector<uint32_t> out(256 * 20);
   expect_equal(complaint("fresh_memory", {{20, 1, 1}, 256, 0}, TestArgs{out.data(), 0}), "");
   for (uint32_t word : out) expect_equal(word, ~0u);
-  expect_says(complaint("too_large", {{1, 1, 1}, 32, 0}, TestArgs{out.data(), 0}), "bytes of shared memory, more than there");
+  expect_says(complaint("too_large", {{1, 1, 1}, 32, 0}, TestArgs{out.data(), 0}), "more than there are");
   expect_says(complaint("dynamic", {{1, 1, 1}, 32, 999}, TestArgs{out.data(), 0}), "its launch gives 999");
   expect_equal(complaint("dynamic", {{1, 1, 1}, 32, 1000}, TestArgs{out.data(), 0}), "");
   expect_equal(complaint("dynamic", {{1, 1, 1}, 32, 0}, TestArgs{out.data(), 0}), "");
 #if !defined(__SANITIZE_ADDRESS__)
-  expect_says(complaint("dynamic", {{1, 1, 1}, 32, 0}, TestArgs{out.data(), 1000}), "outside of the block's shared memory");
-  expect_says(complaint("wrong", {{1, 1, 1}, 256, 0}, TestArgs{out.data(), 7}), "outside of the block's shared memory");
+  std::string outside = "outside of the block's shared memory";
+  expect_says(complaint("dynamic", {{1, 1, 1}, 32, 0}, TestArgs{out.data(), 1000}), outside);
+  expect_says(complaint("wrong", {{1, 1, 1}, 256, 0}, TestArgs{out.data(), 7}), outside);
 #endif
 }
 
@@ -236,7 +249,8 @@ void test_mistakes() {
     expect_equal(wrong(0, order), "");
     std::string barriers = wrong(1, order);
     expect_says(barriers, "kernel wrong, block (");
-    expect_says(barriers, std::to_string(simt::lanes == 32 ? 16 : 48) + " threads wait at the barrier of emulator.cpp:");
+    expect_says(barriers, simt::lanes == 32 ? "16 threads wait at the barrier of emulator.cpp:"
+                                            : "48 threads wait at the barrier of emulator.cpp:");
     expect_says(barriers, "16 threads have returned");
     std::string lost = wrong(2, order);
     expect_says(lost, std::to_string(simt::lanes / 2) + " threads wait at the exchange of 4 bytes of emulator.cpp:");
@@ -244,6 +258,11 @@ void test_mistakes() {
     std::string mixed = wrong(3, order);
     expect_says(mixed, std::to_string(simt::lanes / 4 * 3) + " threads wait at the barrier of emulator.cpp:");
     expect_says(mixed, std::to_string(simt::lanes / 4) + " threads wait at the warp's barrier of emulator.cpp:");
+    std::string returned = wrong(10, order);
+    expect_says(returned, "64 threads wait at the barrier of emulator.cpp:");
+    expect_says(returned, "64 threads have returned");
+    std::string apart = wrong(11, order);
+    expect(apart.find("64 threads wait at") != apart.rfind("64 threads wait at"), apart);
     expect_says(wrong(4, order), "in hardware warp ");
     expect_says(wrong(5, order), "thread 5 reads from the misaligned address");
     expect_says(wrong(6, order), "a thread threw an exception: a long text that does not");
@@ -261,7 +280,7 @@ void test_launches() {
   expect_says(complaint("numbers", {{1, 1, 1}, 0, 0}, args), "blocks of 0 threads");
   expect_says(complaint("numbers", {{1, 0, 1}, 32, 0}, args), "has no blocks");
   expect_says(complaint("numbers", {{1, 1, 65536}, 32, 0}, args), "too many");
-  expect_says(complaint("numbers", {{1, 1, 1}, 32, simt::most_shared_bytes + 1}, args), "bytes of shared memory, there are");
+  expect_says(complaint("numbers", {{1, 1, 1}, 32, simt::most_shared_bytes + 1}, args), "memory, there are");
   expect_says(complaint("numbers", {{1, 1, 1}, 32, 0}, uint64_t{0}), "passes 8 bytes of arguments, it takes 16");
   expect(simt::find("no_such_kernel") == nullptr, "there is no kernel of that name");
 }
@@ -286,7 +305,8 @@ void test_halves() {
     std::memcpy(&half, &bits, 2);
     float value = half_to_float(bits);
     bool nan = (h & 0x7fff) > 0x7c00;
-    expect(nan ? value != value : float_bits(value) == float_bits(static_cast<float>(half)), "half " + std::to_string(h));
+    bool right = nan ? value != value : float_bits(value) == float_bits(static_cast<float>(half));
+    expect(right, "half " + std::to_string(h));
     if (nan) continue;
     for (int32_t step = -0x1001; step <= 0x1001; step += 0x1001 / 7) {
       float near = bits_float(float_bits(value) + static_cast<uint32_t>(step));

@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-// From now on, over all devices of the process: the allocation-th allocation fails with OUT_OF_MEMORY, and the launch-th
-// launch with LOST. 0: none does.
+// From now on, over all devices of the process: the allocation-th allocation fails with OUT_OF_MEMORY, and the
+// launch-th launch with LOST. 0: none does.
 __attribute__((visibility("default"))) void talaria_simt_fail(int64_t allocation, int64_t launch);
 // Bytes of device memory that are allocated now, on all devices; launches since the process began.
 __attribute__((visibility("default"))) int64_t talaria_simt_allocated(void);

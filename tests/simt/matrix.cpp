@@ -71,7 +71,8 @@ void test_instruction(const Instruction& in, Element type) {
     std::vector<uint32_t> c(threads * in.c_elements);
     std::vector<double> wanted(c.size());
     for (uint32_t warp = 0; warp < warps; warp++) {
-      auto ma = random_matrix(type, in.rows * in.depth, random), mb = random_matrix(type, in.depth * in.columns, random);
+      auto ma = random_matrix(type, in.rows * in.depth, random);
+      auto mb = random_matrix(type, in.depth * in.columns, random);
       auto mc = random_matrix(type, in.rows * in.columns, random);
       for (uint32_t lane = 0; lane < in.lanes; lane++) {
         size_t thread = warp * in.lanes + lane;
@@ -97,7 +98,8 @@ void test_instruction(const Instruction& in, Element type) {
     simt::run(*simt::find(in.kernel), {{1, 1, 1}, threads, 0}, &args, sizeof args, order, 3);
     for (size_t i = 0; i < c.size(); i++) {
       double got = type == INT8 ? static_cast<int32_t>(c[i]) : static_cast<double>(bits_float(c[i]));
-      expect(std::fabs(got - wanted[i]) <= (type == INT8 ? 0 : 1e-6), std::string(in.kernel) + ", value " + std::to_string(i));
+      bool right = std::fabs(got - wanted[i]) <= (type == INT8 ? 0 : 1e-6);
+      expect(right, std::string(in.kernel) + ", value " + std::to_string(i));
     }
   }
 }
@@ -282,7 +284,8 @@ KERNEL(wmma_of_different_halves, FragmentArgs, 32) {
 
 namespace {
 
-// AMD's matrix instruction calculator: A[i][k] is in lanes i and i + 16, element k; D[i][j] in lane j + 16 * (i % 2), i / 2.
+// AMD's matrix instruction calculator: A[i][k] is in lanes i and i + 16, element k;
+// D[i][j] in lane j + 16 * (i % 2), element i / 2.
 void test_wmma() {
   Layout a = [](uint32_t lane, uint32_t i) { return Place{lane & 15, i}; };
   Layout b = [](uint32_t lane, uint32_t i) { return Place{i, lane & 15}; };
@@ -291,7 +294,8 @@ void test_wmma() {
   test_unit<WmmaHalf>({"wmma_f16", 32, 16, 16, 16, 16, 16, 8, a, b, c}, HALF);
   test_unit<WmmaBfloat>({"wmma_bf16", 32, 16, 16, 16, 16, 16, 8, a, b, c}, BFLOAT);
   std::vector<uint32_t> out(32);
-  std::string text = complaint("wmma_of_different_halves", {{1, 1, 1}, 32, 0}, FragmentArgs{nullptr, nullptr, out.data()});
+  FragmentArgs args{nullptr, nullptr, out.data()};
+  std::string text = complaint("wmma_of_different_halves", {{1, 1, 1}, 32, 0}, args);
   expect(text.find("lanes 16 apart do not hold the same") != std::string::npos, text);
 }
 

@@ -32,6 +32,10 @@ Launch fill_launch(void* target, int64_t bytes, uint32_t value) {
   return Launch::of(Kernel::fill, 1, 1, 1, 64, FillArgs{static_cast<uint8_t*>(target), bytes, value, 0});
 }
 
+Launch count_launch(void* sums, uint32_t threads, int64_t bytes) {
+  return Launch::of(Kernel::read_bandwidth, 1, 1, 1, threads, ReadArgs{nullptr, static_cast<uint32_t*>(sums), bytes});
+}
+
 // What `call` throws.
 Fault fault_of(const std::function<void()>& call) {
   try {
@@ -90,8 +94,10 @@ void test_memory() {
   std::vector<uint8_t> bytes(1000);
   runtime->download(bytes.data(), first, 1000);
   for (uint8_t byte : bytes) expect_equal(byte, 0xFF);
-  expect_fault([&] { runtime->allocate(99000, "'gate'"); }, TALARIA_OUT_OF_MEMORY, "'gate' needs 99000 bytes, 98976 are free");
-  expect_fault([&] { runtime->allocate(INT64_MAX, "much"); }, TALARIA_OUT_OF_MEMORY, "much needs 9223372036854775807 bytes");
+  expect_fault([&] { runtime->allocate(99000, "'gate'"); }, TALARIA_OUT_OF_MEMORY,
+               "'gate' needs 99000 bytes, 98976 are free");
+  expect_fault([&] { runtime->allocate(INT64_MAX, "much"); }, TALARIA_OUT_OF_MEMORY,
+               "much needs 9223372036854775807 bytes");
   void* second = runtime->allocate(98000, "the second");
   runtime->release(second);
   runtime->release(nullptr);
@@ -171,7 +177,7 @@ std::vector<uint32_t> arrivals(const char* order) {
   std::vector<uint32_t> sums(257);
   void* memory = runtime->allocate(257 * 4, "sums");
   runtime->fill(memory, 0, 257 * 4);
-  runtime->launch(Launch::of(Kernel::read_bandwidth, 1, 1, 1, 256, ReadArgs{nullptr, static_cast<uint32_t*>(memory), 0}));
+  runtime->launch(count_launch(memory, 256, 0));
   runtime->download(sums.data(), memory, 257 * 4);
   return sums;
 }
@@ -196,14 +202,15 @@ void test_guards() {
       auto runtime = driver().open(0);
       void* victim = runtime->allocate(77, "wq of layer 3");
       void* other = runtime->allocate(100, "other");
-      std::string where = std::string(place >= 1000 ? "wrote past the end" : "wrote before the beginning") + " of 'wq of layer 3'";
-      std::string who = each ? "kernel fill " : "kernel read_bandwidth, or one before it (TALARIA_SIMT_CHECK=1 tells which), ";
+      std::string where = std::string(place >= 1000 ? "wrote past the end" : "wrote before the beginning") + " of ";
+      where += "'wq of layer 3'";
+      std::string who = each ? "kernel fill "
+                             : "kernel read_bandwidth, or one before it (TALARIA_SIMT_CHECK=1 tells which), ";
       expect_fault(
           [&] {
             runtime->launch(fill_launch(victim, 77, 5));
             runtime->launch(fill_launch(victim, 0, place));
-            void* sums = runtime->allocate(300 * 4, "sums");
-            runtime->launch(Launch::of(Kernel::read_bandwidth, 1, 1, 1, 32, ReadArgs{nullptr, static_cast<uint32_t*>(sums), 0}));
+            runtime->launch(count_launch(runtime->allocate(300 * 4, "sums"), 32, 0));
             expect_equal(each, false);
             runtime->synchronize();
           },
@@ -225,13 +232,10 @@ void test_guards() {
 
 void test_failures() {
   auto runtime = driver().open(0);
-  auto* words = static_cast<uint32_t*>(runtime->allocate(1000 * 4, "words"));
+  void* words = runtime->allocate(1000 * 4, "words");
   runtime->fill(words, 0, 4000);
-  expect_fault(
-      [&] {
-        runtime->launch(Launch::of(Kernel::read_bandwidth, 1, 1, 1, 128, ReadArgs{nullptr, words, 1}));
-      },
-      TALARIA_LOST, "kernel read_bandwidth, block (0, 0, 0): 64 threads wait at the barrier of runtime.cpp:");
+  expect_fault([&] { runtime->launch(count_launch(words, 128, 1)); }, TALARIA_LOST,
+               "kernel read_bandwidth, block (0, 0, 0): 64 threads wait at the barrier of runtime.cpp:");
   expect_fault([&] { runtime->wait(*runtime->new_event()); }, TALARIA_LOST, "64 threads have returned");
 
   runtime = driver().open(0);
@@ -240,7 +244,7 @@ void test_failures() {
   runtime = driver().open(0);
   Launch launch = fill_launch(runtime->allocate(10, "ten"), 10, 1);
   launch.threads = 512;
-  expect_fault([&] { runtime->launch(launch); }, TALARIA_LOST, "a launch of kernel fill asks for blocks of 512 threads");
+  expect_fault([&] { runtime->launch(launch); }, TALARIA_LOST, "launch of kernel fill asks for blocks of 512 threads");
 
   // On demand.
   runtime = driver().open(0);

@@ -111,7 +111,8 @@ void check(const Registration& kernel, const Grid& grid, size_t args_bytes) {
     throw std::runtime_error(std::string("a launch of kernel ") + kernel.name + " " + why);
   };
   if (args_bytes != kernel.args_bytes) {
-    refuse("passes " + std::to_string(args_bytes) + " bytes of arguments, it takes " + std::to_string(kernel.args_bytes));
+    refuse("passes " + std::to_string(args_bytes) + " bytes of arguments, it takes " +
+           std::to_string(kernel.args_bytes));
   }
   if (grid.threads == 0 || grid.threads > kernel.max_threads) {
     refuse("asks for blocks of " + std::to_string(grid.threads) + " threads, it runs with 1 to " +
@@ -151,7 +152,8 @@ uint32_t host_threads() {
   return threads;
 }
 
-void run(const Registration& kernel, const Grid& grid, const void* args, size_t args_bytes, Order order, uint64_t seed) {
+void run(const Registration& kernel, const Grid& grid, const void* args, size_t args_bytes, Order order,
+         uint64_t seed) {
   check(kernel, grid, args_bytes);
   Job job({kernel, grid, args, order, seed}, uint64_t{grid.blocks[0]} * grid.blocks[1] * grid.blocks[2]);
   if (order == Order::RANDOM && job.total > 2 && job.total < uint64_t{1} << 31) {

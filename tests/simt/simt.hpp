@@ -1,8 +1,9 @@
 // The emulator of a GPU's thread blocks, as kernels see it (kernels/gpu/dialect.h) and as its runtime drives it
 // (native/gpu/runtime_simt.cpp). Each thread of a block is a fiber; barriers and shuffles switch between them.
 //
-// It is strict where hardware may let things pass: all threads of a block take part in every barrier, at the same line of
-// the same source, and all lanes of a hardware warp in every exchange. A thread that has returned takes part in nothing.
+// It is strict where hardware may let things pass: all threads of a block take part in every barrier, at the same line
+// of the same source, and all lanes of a hardware warp in every exchange. A thread that has returned takes part in
+// nothing.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,7 @@ static_assert(lanes == 32 || lanes == 64);
 constexpr size_t most_shared_bytes = lanes == 32 ? 99 << 10 : 64 << 10;  // of a block: sm_86's and gfx9's
 constexpr size_t most_exchanged_bytes = 128;
 
-// --- what kernels call ------------------------------------------------------------------------------------------------
+// --- what kernels call -----------------------------------------------------------------------------------------------
 // The place of a barrier or an exchange is where it is called; wrappers hand on their caller's.
 
 #define TALARIA_SIMT_PLACE const char *file = __builtin_FILE(), int line = __builtin_LINE()
@@ -50,7 +51,7 @@ T shuffle(T mine, uint32_t lane, TALARIA_SIMT_PLACE) {
   return result;
 }
 
-// --- what the runtime calls -------------------------------------------------------------------------------------------
+// --- what the runtime calls ------------------------------------------------------------------------------------------
 
 using Function = void (*)(const void* args);
 
@@ -81,7 +82,7 @@ void run(const Registration& kernel, const Grid& grid, const void* args, size_t 
 // How many threads of the host take part in a run.
 uint32_t host_threads();
 
-// --- behind it --------------------------------------------------------------------------------------------------------
+// --- behind it -------------------------------------------------------------------------------------------------------
 class Processor;
 
 namespace detail {
@@ -90,7 +91,7 @@ namespace detail {
 struct Running {
   uint32_t thread, threads;
   uint32_t block[3], grid[3];
-  unsigned char* given;           // what lanes of the hardware warp give to the exchange under way, each after the other
+  unsigned char* given;           // what lanes of the hardware warp give to the exchange under way, one after another
   const unsigned char* received;  // what they gave to the last one,
   size_t received_bytes;          // so much each
   Processor* processor;
