@@ -91,8 +91,8 @@ Weight f32_weight(int64_t matrices, int64_t rows, int64_t columns, const Floats&
 Weight norm_weight(int64_t columns, uint64_t seed);
 void copy_row(Weight& weight, int64_t from, int64_t to);  // so that whatever meets the two rows ties
 
-// Normally distributed; in each row one value, somewhere, is 50 times larger. Every fifth row is small as a whole.
-Floats random_rows(int64_t rows, int64_t columns, uint64_t seed);
+// Normally distributed; in each row one value, somewhere, is 50 times larger. Every fifth row may be small as a whole.
+Floats random_rows(int64_t rows, int64_t columns, uint64_t seed, bool small = true);
 // Moves values, by less than the rounding itself, away from where two correct devices might round them differently: to int8
 // codes where a quantised weight meets them so, to bfloat16 before a weight of that type, else to float16. `types` are of the
 // weights that meet the rows, after a norm or as they are.
