@@ -42,8 +42,11 @@ build() { cmake --build "$tree/build" --target talaria_simt ops >"$log" 2>&1; }
 
 # test_with ORDER FILTER: 0 if all cases pass. A bug may make a kernel run for ever.
 test_with() {
-  TALARIA_SIMT_ORDER=$1 timeout 300 "$tree/build/tests/kernels/ops" "$tree"/build/lib/libtalaria_simt.* \
-    --short --first --no-replay --filter "$2" >"$log" 2>&1
+  (
+    TALARIA_SIMT_ORDER=$1 timeout 300 "$tree/build/tests/kernels/ops" "$tree"/build/lib/libtalaria_simt.* \
+      --short --first --no-replay --filter "$2" >"$log" 2>&1
+    exit $?
+  ) 2>/dev/null
 }
 
 # try_bug: sets outcome and by.
