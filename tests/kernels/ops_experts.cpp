@@ -64,7 +64,7 @@ void make_codes(oracle::ExpertWeights& weights, Floats& h, const Size& size, ora
 double bound_of(const Types& types, Mode mode, Part part) {
   double products = std::max(product_bound(types.gate, mode), product_bound(types.up, mode));
   double down = product_bound(types.down, mode);
-  if (part == Part::GATE_UP) return std::max(products, float_bound);
+  if (part == Part::GATE_UP) return products;
   if (part == Part::DOWN) return down;
   bool rounds = mode == Mode::INT8 && oracle::format(types.down).quantised();
   return rounds ? rounded_bound(std::max(products, down)) : std::max(products, down);
@@ -101,7 +101,9 @@ void experts(Session& session, Types types, Mode mode, const Size& size, Part pa
                                                       .down = rig.weight(weights.down, "down"),
                                                       .map = map ? map->handle : 0});
   rig.run();
-  compare("slots", Rig::floats_of(slots), expected, size.hidden, bound_of(types, mode, part));
+  // e^x magnifies the last bit of a large x, which has no company where the experts have few values.
+  double least = size.ffn < 31 ? float_bound : 0;
+  compare("slots", Rig::floats_of(slots), expected, size.hidden, std::max(least, bound_of(types, mode, part)));
 }
 
 using ops::name_of;
@@ -153,7 +155,7 @@ void add_expert_cases(CaseList& list) {
       add(list, types, mode, {1, 2, 8, hidden(63), ffn(65), {}}, false, true);
       add(list, types, mode, {3, 2, 5, hidden(31), ffn(31), {1, -1, 0, -1, 2}}, false, !mixed);
       add(list, types, mode, {7, 3, 5, hidden(3), ffn(33), {-1, 0, -1, -1, 1}}, true, !mixed && mode == Mode::INT8);
-      add(list, types, mode, {6, 2, 4, hidden(1), ffn(2), {}}, true, false);
+      add(list, types, mode, {6, 2, 4, hidden(1), ffn(2), {}}, true, !mixed && mode == Mode::INT8);
       add(list, types, mode, {33, 2, 8, hidden(33), ffn(3), {}}, false, mode == Mode::INT8 && !mixed);
       if (mixed) continue;
       add(list, types, mode, {2, 1, 1, hidden(127), ffn(255), {}}, false, false);

@@ -15,6 +15,7 @@ int64_t columns_of(int32_t type, int64_t size) {
 }
 
 double product_bound(int32_t weight_type, Mode mode) {
+  if (weight_type == TALARIA_F32) return exact_bound;
   if (weight_type == TALARIA_BF16) return bf16_bound;
   return mode == Mode::HALF || weight_type == TALARIA_F16 ? half_bound : float_bound;
 }
