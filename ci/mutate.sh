@@ -96,7 +96,7 @@ fi
 rm -rf "$clean" && cp -a "$tree" "$clean"
 
 planted=0 missed=0
-printf '%-28s%-16s%-62s%s\n' bug outcome 'what it is' 'found by'
+printf '%-30s%-16s%-76s%s\n' bug outcome 'what it is' 'found by'
 for bug in "$root"/tests/kernels/mutations/*.txt; do
   name=$(basename "$bug" .txt)
   if [ $# -gt 0 ]; then
@@ -105,7 +105,7 @@ for bug in "$root"/tests/kernels/mutations/*.txt; do
   try_bug
   planted=$((planted + 1))
   [ "$outcome" = found ] || missed=$((missed + 1))
-  printf '%-28s%-16s%-62s%s\n' "$name" "$outcome" "$(field shows)" "$by"
+  printf '%-30s%-16s%-76s%s\n' "$name" "$outcome" "$(field shows)" "$by"
 done
 printf '%d bugs, %d not found\n' "$planted" "$missed"
 [ "$planted" -gt 0 ] && [ "$missed" -eq 0 ]
