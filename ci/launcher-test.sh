@@ -218,7 +218,7 @@ check 'or by the one that they pass for' equal "$(options)" \
 VARIABLES=(TALARIA_DEVICES="$work/empty")
 rebuilds 'the next start without them builds'
 check 'the emulator is built when it is named' equal "$(start bench -d simt:0 > /dev/null; cat "$work/builds.arguments")" \
-  "--build $tree/target/native --target talaria_simt --parallel"
+  "--build $tree/target/native --target talaria_simt --parallel $(getconf _NPROCESSORS_ONLN)"
 rm -f "$work/builds"
 check 'and once' equal "$(start bench -d simt:0 > /dev/null; start bench --device=cpu,simt:1 > /dev/null; builds)" ''
 rm "$work/bin/nvcc" "$work/bin/clang++-19"

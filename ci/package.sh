@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Builds the distribution: a folder with a Java runtime of its own, and an archive of it, in build/dist.
 # Usage: ci/package.sh [--no-build] [--backends 'cpu cuda …'] [--native FOLDER]... [--ops FILE] [--no-golden]
-#   --no-build         takes target/ as it is; else Maven builds the classes and the CPU backend first
-#   --backends NAMES   which libtalaria_NAME.so to take; without it all that are found
+#   --no-build         takes target/ as it is; else Maven builds it first, with kernels for all GPUs that there is a
+#                      compiler for, which takes many minutes
+#   --cmake ARGS       more arguments for CMake, such as -DTALARIA_CUDA_ARCHS=90a
+#   --backends NAMES   which libtalaria_NAME.so to take; without it all that are found, but the emulator
 #   --native FOLDER    looks for libraries there too, such as in a build of the GPU backends; the first one found counts
 #   --ops FILE         the native test program of the ops; without it the one of build/tests or target/native, if any
 #   --no-golden        leaves out the small models with exact logits, and so what 'ci/gpu.sh --stage validate' compares with
@@ -21,12 +23,13 @@ fail() {
   exit 1
 }
 
-build=1 backends='' golden=1 ops='' folders=''
+build=1 backends='' golden=1 ops='' folders='' cmake=''
 while [ $# -gt 0 ]; do
   case $1 in
-    --help | -h) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help | -h) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --no-build) build='' ;;
     --no-golden) golden='' ;;
+    --cmake) cmake=${2:?arguments are missing}; shift ;;
     --backends) backends=${2:?names are missing}; shift ;;
     --native) folders="$folders ${2:?a folder is missing}"; shift ;;
     --ops) ops=${2:?a file is missing}; shift ;;
@@ -36,7 +39,8 @@ while [ $# -gt 0 ]; do
 done
 [ "$(uname -sm)" = 'Linux x86_64' ] || fail "distributions are made on Linux on x86-64 alone"
 find_jdk jlink || fail "there is no JDK 21 or later with jlink. $jdk_advice"
-[ -z "$build" ] || JAVA_HOME=$jdk PATH=$jdk/bin:$PATH mvn -B -ntp -q -DskipTests process-classes >&2
+[ -z "$build" ] || JAVA_HOME=$jdk PATH=$jdk/bin:$PATH mvn -B -ntp -q -DskipTests \
+  "-Dcmake.args=-DTALARIA_TESTS=OFF -DTALARIA_CUDA=AUTO -DTALARIA_HIP=AUTO $cmake" process-classes >&2
 classes=target/classes
 built=$classes/io/talaria/backend/jni/$platform
 [ -f "$built/libjnitalaria.so" ] || fail "$built has no libjnitalaria.so; leave out --no-build"
@@ -66,7 +70,7 @@ cp "$built/libjnitalaria.so" "$native"
 for library in "$built"/libtalaria_*.so $(for folder in $folders; do find "$folder" -name 'libtalaria_*.so'; done); do
   backend=${library##*/libtalaria_}
   backend=${backend%.so}
-  case " ${backends:-$backend} " in
+  case " ${backends:-${backend%simt*}} " in
     *" $backend "*) [ -f "$native/${library##*/}" ] || cp "$library" "$native" ;;
   esac
 done

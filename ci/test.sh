@@ -8,7 +8,7 @@ root=$(pwd -P)
 exec </dev/null
 . ci/find-jdk.sh
 
-all_stages='java format native asan arm cuda hip launcher'
+all_stages='java format native simt asan arm cuda hip launcher'
 logs=$root/build/logs
 processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 bold='' red='' plain=''
@@ -128,14 +128,14 @@ run_stage() {
 # --- stages -----------------------------------------------------------------------------------------------------------
 
 maven() {
-  JAVA_HOME=$jdk PATH=$jdk/bin:$PATH mvn -B -ntp "$@"
+  JAVA_HOME=$jdk PATH=$jdk/bin:$PATH mvn -B -ntp "-Dnative.jobs=$processors" "$@"
 }
 
 stage_java() {
   local result
   rm -rf target/surefire-reports
   fresh_cmake target/native
-  maven verify
+  maven ${all:+-Dtalaria.all=true} -Dcmake.args='-DTALARIA_TESTS=OFF -DTALARIA_SIMT=ON -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF' verify
   result=$?
   reports=(target/surefire-reports/TEST-*.xml)
   return $result
@@ -150,27 +150,34 @@ fresh_cmake() {
   grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$1/CMakeCache.txt" || rm -rf "$1"
 }
 
-# native_tests FOLDER CMAKE-OPTION...
+# native_tests FOLDER CTEST-FILTER CMAKE-OPTION...
 native_tests() {
-  local folder=$1 result
-  shift
+  local folder=$1 filter=$2 result
+  shift 2
   fresh_cmake "$folder"
   rm -f "$folder/junit.xml"
   cmake -S . -B "$folder" -DTALARIA_TESTS=ON -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF "$@" &&
     cmake --build "$folder" --parallel "$processors" &&
-    ctest --test-dir "$folder" --no-tests=error --output-on-failure --parallel "$processors" \
+    ctest --test-dir "$folder" --no-tests=error --output-on-failure --parallel "$processors" $filter \
       --output-junit "$root/$folder/junit.xml"
   result=$?
   reports=("$folder/junit.xml")
   return $result
 }
 
+emulated='^(simt_|ops_simt|faults_simt|attention_|matmul_|rope_append_)'
+
 stage_native() {
-  native_tests build/tests -DTALARIA_SANITIZE=
+  native_tests build/tests "-E $emulated" -DTALARIA_SANITIZE= -DTALARIA_SIMT=OFF
+}
+
+# The GPU kernels, on the emulator.
+stage_simt() {
+  native_tests build/tests "-R $emulated" -DTALARIA_SANITIZE= -DTALARIA_SIMT=ON
 }
 
 stage_asan() {
-  UBSAN_OPTIONS=print_stacktrace=1 native_tests build/asan -DTALARIA_SANITIZE=address,undefined
+  UBSAN_OPTIONS=print_stacktrace=1 native_tests build/asan '' -DTALARIA_SANITIZE=address,undefined -DTALARIA_SIMT=ON
 }
 
 # The NEON kernels, in an emulator.

@@ -5,7 +5,7 @@
 
 namespace {
 
-constexpr uint32_t split_warps = 4, most_heads = 4, most_dim = 256;
+constexpr uint32_t split_warps = 4, most_heads = 4, most_dim = ATTENTION_MOST_DIM;
 constexpr int32_t at_once = 4;  // loads that a lane has under way
 
 struct alignas(16) SplitMemory {

@@ -38,6 +38,8 @@ struct alignas(16) Floats4 {
   static const ::talaria::simt::Registration name##_registration(                                                          \
       #name, [](const void* args) { name##_body(*static_cast<const Args*>(args)); }, sizeof(Args), threads);               \
   static void name##_body(const Args& a)
+// The same, with registers rationed so that so many of its blocks fit a processor at once.
+#define KERNEL_OF_BLOCKS(name, Args, threads, blocks) KERNEL(name, Args, threads)
 // Memory that the threads of a block share; contents undefined. One of the two per kernel.
 #define SHARED(Type, name) Type& name = *static_cast<Type*>(::talaria::simt::shared(sizeof(Type)))
 #define DYNAMIC_SHARED(Type, name) SHARED(Type, name)
@@ -139,6 +141,8 @@ DEVICE Words load_once(const void* address) {
 #define LANES 32
 // A kernel's symbol is talaria_NAME: nvcc has functions such as norm() of its own.
 #define KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) talaria_##name(const Args a)
+#define KERNEL_OF_BLOCKS(name, Args, threads, blocks) \
+  extern "C" __global__ void __launch_bounds__(threads, blocks) talaria_##name(const Args a)
 #define SHARED(Type, name) __shared__ Type name
 #define DYNAMIC_SHARED(Type, name)                                              \
   extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \
@@ -252,6 +256,7 @@ DEVICE Words load_once(const void* address) {
 #define LANES __builtin_amdgcn_wavefrontsize()
 #define KERNEL(name, Args, threads)                                                                          \
   extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads))) talaria_##name(const Args a)
+#define KERNEL_OF_BLOCKS(name, Args, threads, blocks) KERNEL(name, Args, threads)
 #define SHARED(Type, name) __shared__ Type name
 #define DYNAMIC_SHARED(Type, name)                                              \
   extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \

@@ -131,9 +131,9 @@ struct AttentionInputArgs {
   int32_t rope_dims, pad;
 };
 
-// A split is so many positions at most.
-enum { ATTENTION_MOST_POSITIONS = 256 };
-// Queries of a tile: rows times the heads that a block takes. Heads are at most so large.
+// A split is so many positions at most, and a head so many values.
+enum { ATTENTION_MOST_POSITIONS = 256, ATTENTION_MOST_DIM = 256 };
+// Queries of a tile: rows times the heads that a block takes. Heads are at most so large there.
 enum { ATTENTION_TILE_QUERIES = 32, ATTENTION_MMA_QUERIES = 64, ATTENTION_TILE_MOST_DIM = 128 };
 
 // The batch's rows for attention, when there are many: tiles, which are runs of consecutive rows at consecutive positions

@@ -111,7 +111,7 @@ DEVICE void multiply_codes(const Shared& shared, Fragments<Unit>& f) {
 // One step of numbers.
 template <int LIVE, typename Unit, typename T, typename Shared>
 DEVICE void multiply_numbers(const Shared& shared, Fragments<Unit>& f) {
-  _Pragma("unroll 2")
+  _Pragma("unroll 1")
   for (int k = 0; k < step_columns; k += Unit::k) {
     typename Unit::B b[LIVE];
     UNROLL
@@ -200,9 +200,9 @@ DEVICE void multiply_tile(const RowOf& rows, const RowsArg& in, const int32_t* s
 
 struct ProductTileRows {
   Matrix m;
-  int64_t begin, last;
+  int32_t begin, last;
   DEVICE_MEMBER Matrix matrix(int) const { return m; }
-  DEVICE_MEMBER int64_t row(int r) const { return smaller(begin + r, last); }
+  DEVICE_MEMBER int64_t row(int r) const { return begin + r < last ? begin + r : last; }
 };
 
 template <typename Unit>
@@ -219,8 +219,8 @@ DEVICE void product_of_tiles(const ProductArgs& a, ProductShared<Unit>& shared) 
   int32_t count = a.grouped == NONE ? dense_rows(a.batch, a.choice, shared.rows)
                                     : pair_rows(a.tiles, a.grouped == PAIRS_OF_ROWS, shared.rows, &matrix);
   if (count == 0) return;
-  int64_t begin = static_cast<int64_t>(block_y()) * Unit::rows;
-  ProductTileRows rows = {matrix_of(a.weight, matrix), begin, a.weight.rows - 1};
+  int32_t begin = static_cast<int32_t>(block_y()) * Unit::rows;
+  ProductTileRows rows = {matrix_of(a.weight, matrix), begin, static_cast<int32_t>(a.weight.rows) - 1};
   Fragments<Unit> f;
   multiply_tile<Unit, Format>(rows, a.in, shared.rows.source, count, shared.tile, f);
   UNROLL
@@ -237,7 +237,7 @@ DEVICE void product_of_tiles(const ProductArgs& a, ProductShared<Unit>& shared) 
       }
       UNROLL
       for (int r = 0; r < f.row_tiles; r++) {
-        int64_t row = begin + f.first_row() + r * Unit::m + Unit::row(i);
+        int32_t row = begin + f.first_row() + r * Unit::m + Unit::row(i);
         if (row >= a.weight.rows) continue;
         float* target = a.target + row_target * a.target_stride + row;
         float value = f.sum[r][t][i] * weight;
@@ -254,13 +254,16 @@ template <typename Unit>
 struct GateUpTileRows {
   static constexpr int half = Unit::rows / Unit::warp_rows / 2;
   Matrix gate, up;
-  int64_t begin, last;
+  int32_t begin, last;
   DEVICE_MEMBER Matrix matrix(int r) const {
     bool first = r % (2 * half) < half;
     return {first ? gate.first : up.first,   first ? gate.second : up.second, first ? gate.third : up.third,
             first ? gate.fourth : up.fourth, gate.columns,                    gate.row_bytes};
   }
-  DEVICE_MEMBER int64_t row(int r) const { return smaller(begin + r / (2 * half) * half + r % half, last); }
+  DEVICE_MEMBER int64_t row(int r) const {
+    int32_t at = begin + r / (2 * half) * half + r % half;
+    return at < last ? at : last;
+  }
 };
 
 template <typename Unit>
@@ -281,8 +284,9 @@ DEVICE void gate_up_of_tiles(const GateUpArgs& a, GateUpShared<Unit>& shared) {
   int32_t matrix = 0;
   int32_t count = pair_rows(a.tiles, true, shared.rows, &matrix);
   if (count == 0) return;
-  int64_t begin = static_cast<int64_t>(block_y()) * columns;
-  GateUpTileRows<Unit> rows = {matrix_of(a.gate, matrix), matrix_of(a.up, matrix), begin, a.gate.rows - 1};
+  int32_t begin = static_cast<int32_t>(block_y()) * columns;
+  GateUpTileRows<Unit> rows = {matrix_of(a.gate, matrix), matrix_of(a.up, matrix), begin,
+                               static_cast<int32_t>(a.gate.rows) - 1};
   Fragments<Unit> f;
   multiply_tile<Unit, Format>(rows, a.in, shared.rows.source, count, shared.tile, f);
   UNROLL
@@ -305,12 +309,12 @@ DEVICE void gate_up_of_tiles(const GateUpArgs& a, GateUpShared<Unit>& shared) {
   }
 }
 
-#define MATMUL(format, Format, mode, Unit, unit)                     \
-  KERNEL(product_##format##_##mode##_##unit, ProductArgs, 256) {     \
-    SHARED(ProductShared<Unit>, shared);                             \
-    product_of_tiles<Unit, Format>(a, shared);                       \
-  }                                                                  \
-  KERNEL(gate_up_##format##_##mode##_##unit, GateUpArgs, 256) {      \
-    SHARED(GateUpShared<Unit>, shared);                              \
-    gate_up_of_tiles<Unit, Format>(a, shared);                       \
+#define MATMUL(format, Format, mode, Unit, unit)                              \
+  KERNEL_OF_BLOCKS(product_##format##_##mode##_##unit, ProductArgs, 256, 2) { \
+    SHARED(ProductShared<Unit>, shared);                                      \
+    product_of_tiles<Unit, Format>(a, shared);                                \
+  }                                                                           \
+  KERNEL_OF_BLOCKS(gate_up_##format##_##mode##_##unit, GateUpArgs, 256, 2) {  \
+    SHARED(GateUpShared<Unit>, shared);                                       \
+    gate_up_of_tiles<Unit, Format>(a, shared);                                \
   }

@@ -26,27 +26,27 @@ namespace matrix_model {
 
 template <typename Element, uint32_t side, uint32_t words, typename Sum>
 void mfma(Sum (&c)[side * side / 64], const uint32_t (&a)[words], const uint32_t (&b)[words], TALARIA_SIMT_PLACE) {
-  Fragments<words, words> fragments(a, b, file, line);
+  Fragments<Element, words, words> fragments(a, b, file, line);
   uint32_t lane = thread_index() % 64, column = lane % side;
   for (uint32_t i = 0; i < side * side / 64; i++) {
     uint32_t row = i / 4 * 8 + lane / side * 4 + i % 4;
-    Sums<Element> sum(c[i]);
+    typename Element::Sum sum = c[i];
     for (uint32_t group = 0; group < 64 / side; group++) {
       for (uint32_t word = 0; word < words; word++) {
-        sum.add(fragments.a(group * side + row, word), fragments.b(group * side + column, word));
+        sum = Element::add(sum, fragments.a(group * side + row, word), fragments.b(group * side + column, word));
       }
     }
-    c[i] = sum.value();
+    c[i] = static_cast<Sum>(sum);
   }
 }
 
 }  // namespace matrix_model
 
 DEVICE void mfma_16x16x16_s8(int32_t (&c)[4], const uint32_t (&a)[1], const uint32_t (&b)[1], TALARIA_SIMT_PLACE) {
-  matrix_model::mfma<int8_t, 16>(c, a, b, file, line);
+  matrix_model::mfma<matrix_model::Int8, 16>(c, a, b, file, line);
 }
 DEVICE void mfma_32x32x8_s8(int32_t (&c)[16], const uint32_t (&a)[1], const uint32_t (&b)[1], TALARIA_SIMT_PLACE) {
-  matrix_model::mfma<int8_t, 32>(c, a, b, file, line);
+  matrix_model::mfma<matrix_model::Int8, 32>(c, a, b, file, line);
 }
 DEVICE void mfma_16x16x16_f16(float (&c)[4], const uint32_t (&a)[2], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
   matrix_model::mfma<matrix_model::Half, 16>(c, a, b, file, line);

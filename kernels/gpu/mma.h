@@ -30,17 +30,17 @@ namespace matrix_model {
 template <typename Element, uint32_t a_words, uint32_t b_words, typename Sum>
 void mma(Sum (&c)[4], const uint32_t (&a)[a_words], const uint32_t (&b)[b_words], TALARIA_SIMT_PLACE) {
   static_assert(a_words == 2 * b_words);
-  Fragments<a_words, b_words> fragments(a, b, file, line);
+  Fragments<Element, a_words, b_words> fragments(a, b, file, line);
   uint32_t lane = thread_index() % 32;
   for (uint32_t i = 0; i < 4; i++) {
     uint32_t row = lane / 4, half = i / 2, column = lane % 4 * 2 + i % 2;
-    Sums<Element> sum(c[i]);
+    typename Element::Sum sum = c[i];
     for (uint32_t word = 0; word < b_words; word++) {
       for (uint32_t t = 0; t < 4; t++) {
-        sum.add(fragments.a(row * 4 + t, 2 * word + half), fragments.b(column * 4 + t, word));
+        sum = Element::add(sum, fragments.a(row * 4 + t, 2 * word + half), fragments.b(column * 4 + t, word));
       }
     }
-    c[i] = sum.value();
+    c[i] = static_cast<Sum>(sum);
   }
 }
 
@@ -70,10 +70,10 @@ void ldmatrix(uint32_t (&words)[tiles], const void* row, TALARIA_SIMT_PLACE) {
 }  // namespace matrix_model
 
 DEVICE void mma_m16n8k32_s8(int32_t (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
-  matrix_model::mma<int8_t>(c, a, b, file, line);
+  matrix_model::mma<matrix_model::Int8>(c, a, b, file, line);
 }
 DEVICE void mma_m16n8k16_s8(int32_t (&c)[4], const uint32_t (&a)[2], const uint32_t (&b)[1], TALARIA_SIMT_PLACE) {
-  matrix_model::mma<int8_t>(c, a, b, file, line);
+  matrix_model::mma<matrix_model::Int8>(c, a, b, file, line);
 }
 DEVICE void mma_m16n8k16_f16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
   matrix_model::mma<matrix_model::Half>(c, a, b, file, line);

@@ -24,25 +24,26 @@ namespace matrix_model {
 
 template <typename Element, uint32_t words, typename Sum>
 void wmma(Sum (&c)[8], const uint32_t (&a)[words], const uint32_t (&b)[words], TALARIA_SIMT_PLACE) {
-  Fragments<words, words> fragments(a, b, file, line);
+  Fragments<Element, words, words> fragments(a, b, file, line);
   uint32_t lane = thread_index() % 32, column = lane % 16;
   for (uint32_t word = 0; word < words; word++) {
-    if (a[word] != fragments.a(lane ^ 16, word) || b[word] != fragments.b(lane ^ 16, word)) {
+    if (!fragments.a(lane, word).same(fragments.a(lane ^ 16, word)) ||
+        !fragments.b(lane, word).same(fragments.b(lane ^ 16, word))) {
       ::talaria::simt::fault("lanes 16 apart do not hold the same of A and B");
     }
   }
   for (uint32_t i = 0; i < 8; i++) {
     uint32_t row = 2 * i + lane / 16;
-    Sums<Element> sum(c[i]);
-    for (uint32_t word = 0; word < words; word++) sum.add(fragments.a(row, word), fragments.b(column, word));
-    c[i] = sum.value();
+    typename Element::Sum sum = c[i];
+    for (uint32_t word = 0; word < words; word++) sum = Element::add(sum, fragments.a(row, word), fragments.b(column, word));
+    c[i] = static_cast<Sum>(sum);
   }
 }
 
 }  // namespace matrix_model
 
 DEVICE void wmma_16x16x16_s8(int32_t (&c)[8], const uint32_t (&a)[4], const uint32_t (&b)[4], TALARIA_SIMT_PLACE) {
-  matrix_model::wmma<int8_t>(c, a, b, file, line);
+  matrix_model::wmma<matrix_model::Int8>(c, a, b, file, line);
 }
 DEVICE void wmma_16x16x16_f16(float (&c)[8], const uint32_t (&a)[8], const uint32_t (&b)[8], TALARIA_SIMT_PLACE) {
   matrix_model::wmma<matrix_model::Half>(c, a, b, file, line);

@@ -26,6 +26,10 @@ struct Plan {
 };
 
 Plan plan_of(const Properties& properties, const AttentionShape& shape, int32_t kv_type) {
+  if (shape.head_dim > ATTENTION_MOST_DIM) {
+    throw Fault{TALARIA_UNSUPPORTED, "heads of " + std::to_string(shape.head_dim) + " values: attention has room for " +
+                                         std::to_string(int{ATTENTION_MOST_DIM})};
+  }
   Plan plan{};
   int32_t group = shape.heads / shape.kv_heads;
   plan.splits = (shape.positions + split_positions - 1) / split_positions;

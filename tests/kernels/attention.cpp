@@ -307,7 +307,7 @@ int32_t kv_heads_of(int32_t type, int32_t dim, int32_t least) {
 
 // Rows of several sequences, each at a place of its own.
 void test_single_rows() {
-  const std::vector<int32_t> positions = {0, 1, 31, 255, 256, 257, 1000};
+  const std::vector<int32_t> positions = {0, 1, 31, 255, 256, 257, 600, 1000};
   int turn = 0;
   for (int32_t type : types) {
     for (int32_t dim : {32, 36, 64, 80, 128, 256, 2}) {
@@ -371,6 +371,15 @@ void test_long_capacity() {
   bool same = std::memcmp(output.attended.data(), usual.attended.data(), usual.attended.size() * 4) == 0;
   expect(same, "rows in several launches");
   check_forms(w, output);
+}
+
+void test_large_heads() {
+  try {
+    gpu::attention_scratch_bytes(gpu::Properties(), {1, 16, 1, 1, ATTENTION_MOST_DIM + 8, false});
+    expect(false, "heads that are too large are refused");
+  } catch (const Fault& fault) {
+    expect(fault.code == TALARIA_UNSUPPORTED, fault.text);
+  }
 }
 
 // The lists of tiles and single rows, against a loop.
@@ -437,7 +446,7 @@ int main(int argc, char** argv) {
     if (only.empty() || only == "single") test_single_rows();
     if (only.empty() || only == "invariant") test_batch_invariance();
     if (only.empty() || only == "invariant") test_long_capacity();
-    if (only.empty() || only == "runs") test_runs();
+    if (only.empty() || only == "runs") test_runs(), test_large_heads();
     if (only.empty() || only == "tile") test_tiles(0, float_bound, "tiles");
     bool mma = simt::find("attention_mma") != nullptr;  // warps of 64 lanes have none
     if (mma && (only.empty() || only == "mma")) test_tiles(gpu::MMA_F16, matrix_bound, "matrix unit");

@@ -15,7 +15,6 @@ using detail::Wait;
 
 namespace {
 
-constinit thread_local Processor* processor = nullptr;
 constexpr int poison = 0xFF;        // NaN, whichever float it is read as
 constexpr int guard_value = 0xA5;
 #if defined(TALARIA_SIMT_ASAN)
@@ -31,27 +30,26 @@ const char* base_name(const char* file) {
 
 }  // namespace
 
-void detail::wait(Wait what, uint32_t bytes, const char* file, int line) { processor->wait(what, bytes, file, line); }
-void* shared(size_t bytes) { return processor->shared(bytes); }
+void* shared(size_t bytes) { return running.processor->shared(bytes); }
 void misaligned(const void* address) {
   char text[96];
   std::snprintf(text, sizeof text, "thread %u reads from the misaligned address %p", thread(), address);
-  processor->fail(text);
+  running.processor->fail(text);
 }
-void fault(const char* what) { processor->fail(what); }
+void fault(const char* what) { running.processor->fail(what); }
 
 Processor& Processor::here() {
   thread_local std::unique_ptr<Processor> mine;
   if (mine == nullptr) {
     mine = std::make_unique<Processor>();
-    processor = mine.get();
+    running.processor = mine.get();
   }
   return *mine;
 }
 
 Processor::~Processor() {
   std::free(shared_);
-  processor = nullptr;
+  running.processor = nullptr;
 }
 
 void Processor::prepare(const Launched& launched) {
@@ -123,7 +121,7 @@ std::string Processor::run(const uint32_t block[3], uint64_t number) {
 // What every fiber does: one block's thread after the other.
 void Processor::kernel_loop() {
   for (;;) {
-    Processor& self = *processor;
+    Processor& self = *running.processor;
     bool thrown = false;
     try {
       self.launched_->kernel.function(self.launched_->args);
@@ -135,7 +133,7 @@ void Processor::kernel_loop() {
       self.failure_ = "a thread threw an exception";
     }
     if (thrown) self.leave();
-    self.wait(Wait::RETURNED, 0, "", 0);
+    detail::wait(Wait::RETURNED, 0, "", 0);
   }
 }
 
@@ -151,11 +149,15 @@ void Processor::fail(const char* what) {
   leave();
 }
 
-void Processor::wait(Wait what, uint32_t bytes, const char* file, int line) {
+void detail::wait(Wait what, uint32_t bytes, const char* file, int line) {
+  running.processor->wait(what, bytes, file, line);
+}
+
+inline void Processor::wait(Wait what, uint32_t bytes, const char* file, int line) {
   Warp& warp = *warp_;
   uint32_t thread = running.thread;
   Place& mine = places_[thread];
-  mine = {what, bytes, file, line};
+  mine = {static_cast<uint64_t>(what) << 56 | static_cast<uint64_t>(bytes) << 32 | static_cast<uint32_t>(line), file};
   if (!mine.same(places_[warp.order[0]])) warp.diverged = true;
   if (++warp.next == warp.count) return turn(thread);
   uint32_t next = warp.order[warp.next];
@@ -172,13 +174,13 @@ void Processor::turn(uint32_t thread) {
     leave();
   }
   const Place& place = places_[thread];
-  if (place.what == Wait::EXCHANGE) {
+  if (place.what() == Wait::EXCHANGE) {
     warp.side ^= 1;
-    warp.received_bytes = place.bytes;
-  } else if (place.what != Wait::WARP_BARRIER) {
+    warp.received_bytes = place.bytes();
+  } else if (place.what() != Wait::WARP_BARRIER) {
     if (--pending_count_ == 0) {
       meet();
-      if (place.what == Wait::RETURNED) return Fiber::change(fibers_[thread], host_);
+      if (place.what() == Wait::RETURNED) return Fiber::change(fibers_[thread], host_);
     }
   }
   go_on(thread, choose());
@@ -222,15 +224,15 @@ std::string Processor::divergence(uint32_t begin, uint32_t end) const {
   std::string text;
   for (const auto& [place, count] : groups) {
     text += (text.empty() ? "" : ", ") + std::to_string(count) + (count == 1 ? " thread " : " threads ");
-    if (place.what == Wait::RETURNED) {
+    if (place.what() == Wait::RETURNED) {
       text += count == 1 ? "has returned" : "have returned";
       continue;
     }
     text += count == 1 ? "waits at the " : "wait at the ";
-    if (place.what == Wait::BARRIER) text += "barrier";
-    if (place.what == Wait::WARP_BARRIER) text += "warp's barrier";
-    if (place.what == Wait::EXCHANGE) text += "exchange of " + std::to_string(place.bytes) + " bytes";
-    text += std::string(" of ") + base_name(place.file) + ":" + std::to_string(place.line);
+    if (place.what() == Wait::BARRIER) text += "barrier";
+    if (place.what() == Wait::WARP_BARRIER) text += "warp's barrier";
+    if (place.what() == Wait::EXCHANGE) text += "exchange of " + std::to_string(place.bytes()) + " bytes";
+    text += std::string(" of ") + base_name(place.file) + ":" + std::to_string(place.line());
   }
   return text;
 }

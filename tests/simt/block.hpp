@@ -39,14 +39,15 @@ class Processor {
 
  private:
   static constexpr uint32_t most_threads = 1024, most_warps = most_threads / lanes;
+  // Where a thread waits.
   struct Place {
-    detail::Wait what;
-    uint32_t bytes;
+    uint64_t key;  // what for, how many bytes, at which line
     const char* file;
-    int line;
+    detail::Wait what() const { return static_cast<detail::Wait>(key >> 56); }
+    uint32_t bytes() const { return static_cast<uint32_t>(key >> 32 & 0xffffff); }
+    uint32_t line() const { return static_cast<uint32_t>(key); }
     bool same(const Place& other) const {
-      return what == other.what && line == other.line && bytes == other.bytes &&
-             (file == other.file || std::strcmp(file, other.file) == 0);
+      return key == other.key && (file == other.file || std::strcmp(file, other.file) == 0);
     }
   };
   struct Warp {
@@ -54,7 +55,7 @@ class Processor {
     uint32_t count, next;
     bool diverged;
     uint32_t side;  // where lanes give to the next exchange
-    alignas(64) unsigned char slots[2][lanes * 64];
+    alignas(64) unsigned char slots[2][lanes * most_exchanged_bytes];
     uint32_t received_bytes;
   };
 

@@ -128,7 +128,7 @@ KERNEL(wrong, TestArgs, 256) {
     case 7: shared.value[t < 8 ? 256 + t : t] = 3; break;
     case 8: simt::shared(12); break;
     case 9: {
-      char much[65] = {};
+      char much[129] = {};
       simt::exchange(much, sizeof much);
       break;
     }
@@ -248,7 +248,7 @@ void test_mistakes() {
     expect_says(wrong(5, order), "thread 5 reads from the misaligned address");
     expect_says(wrong(6, order), "a thread threw an exception: a long text that does not");
     expect_says(wrong(8, order), "declares shared memory twice");
-    expect_says(wrong(9, order), "an exchange of more than 64 bytes");
+    expect_says(wrong(9, order), "an exchange of more than 128 bytes");
   }
   expect_equal(wrong(1, Order::FORWARD).find("block (0, 0, 0)") != std::string::npos, true);
   expect_equal(wrong(1, Order::REVERSE).find("block (1, 0, 0)") != std::string::npos, true);

@@ -17,6 +17,7 @@ namespace talaria::simt {
 constexpr uint32_t lanes = TALARIA_SIMT_LANES;  // of a hardware warp: 32 or 64
 static_assert(lanes == 32 || lanes == 64);
 constexpr size_t most_shared_bytes = lanes == 32 ? 99 << 10 : 64 << 10;  // of a block: sm_86's and gfx9's
+constexpr size_t most_exchanged_bytes = 128;
 
 // --- what kernels call ------------------------------------------------------------------------------------------------
 // The place of a barrier or an exchange is where it is called; wrappers hand on their caller's.
@@ -34,7 +35,7 @@ void* shared(size_t bytes);
 [[noreturn]] void misaligned(const void* address);
 [[noreturn]] void fault(const char* what);  // whatever else a kernel may not do
 
-// Gives `mine` (at most 64 bytes) to the other lanes of the hardware warp and returns when all have given theirs: then
+// Gives `mine` (at most 128 bytes) to the other lanes of the hardware warp and returns when all have given theirs: then
 // received(lane) is what that lane gave, until the next exchange of this thread.
 void exchange(const void* mine, size_t bytes, TALARIA_SIMT_PLACE);
 const void* received(uint32_t lane);
@@ -42,7 +43,7 @@ const void* received(uint32_t lane);
 // What lane `lane` of this thread's logical warp of 32 gives.
 template <typename T>
 T shuffle(T mine, uint32_t lane, TALARIA_SIMT_PLACE) {
-  static_assert(sizeof(T) <= 64);
+  static_assert(sizeof(T) <= most_exchanged_bytes);
   exchange(&mine, sizeof mine, file, line);
   T result;
   std::memcpy(&result, received(thread() % lanes / 32 * 32 + lane % 32), sizeof result);
@@ -81,6 +82,8 @@ void run(const Registration& kernel, const Grid& grid, const void* args, size_t 
 uint32_t host_threads();
 
 // --- behind it --------------------------------------------------------------------------------------------------------
+class Processor;
+
 namespace detail {
 
 // The fiber that runs on this thread of the host. A block stays on its thread, so kernels may keep the address.
@@ -90,6 +93,7 @@ struct Running {
   unsigned char* given;           // what lanes of the hardware warp give to the exchange under way, each after the other
   const unsigned char* received;  // what they gave to the last one,
   size_t received_bytes;          // so much each
+  Processor* processor;
 };
 #if defined(__linux__) && defined(__GLIBC__)
 extern thread_local __attribute__((tls_model("initial-exec"))) constinit Running running;
@@ -110,7 +114,7 @@ inline uint32_t grid(int axis) { return detail::running.grid[axis]; }
 inline void barrier(const char* file, int line) { detail::wait(detail::Wait::BARRIER, 0, file, line); }
 inline void warp_barrier(const char* file, int line) { detail::wait(detail::Wait::WARP_BARRIER, 0, file, line); }
 inline void exchange(const void* mine, size_t bytes, const char* file, int line) {
-  if (bytes > 64) fault("an exchange of more than 64 bytes");
+  if (bytes > most_exchanged_bytes) fault("an exchange of more than 128 bytes");
   std::memcpy(detail::running.given + thread() % lanes * bytes, mine, bytes);
   detail::wait(detail::Wait::EXCHANGE, static_cast<uint32_t>(bytes), file, line);
 }

@@ -16,8 +16,7 @@ public final class Roofline {
     private static final int BAR = 22;
     private static final int BELOW = 58;
     /** Dark on light, or the other way round where the viewer prefers it; the ground is painted, so both can be read. */
-    private static final String STYLE =
-            """
+    private static final String STYLE = """
             <style>
             .ground{fill:#ffffff}.text{fill:#1c2733}.faint{fill:#5b6b7b}.bar{fill:#2f6fb3}.track{fill:#e6ebf0}
             .measured{stroke:#b8500f;stroke-width:2}.nominal{stroke:#5b6b7b;stroke-width:2;stroke-dasharray:5 4}
@@ -78,8 +77,10 @@ public final class Roofline {
     }
 
     private static void rect(StringBuilder svg, String style, int top, double width) {
-        svg.append(number(width, "<rect class=\"" + style + "\" x=\"" + LEFT + "\" y=\"" + top + "\" height=\"" + BAR
-                + "\" width=\"%.1f\" rx=\"2\"/>%n"));
+        svg.append(number(
+                width,
+                "<rect class=\"" + style + "\" x=\"" + LEFT + "\" y=\"" + top + "\" height=\"" + BAR
+                        + "\" width=\"%.1f\" rx=\"2\"/>%n"));
     }
 
     private static void line(StringBuilder svg, String style, double x, int bottom) {
@@ -109,6 +110,9 @@ public final class Roofline {
     }
 
     private static String escape(String text) {
-        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\"", "&quot;");
+        return text.replace("&", "&amp;")
+                .replace("<", "&lt;")
+                .replace(">", "&gt;")
+                .replace("\"", "&quot;");
     }
 }

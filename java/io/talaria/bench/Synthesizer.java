@@ -67,8 +67,8 @@ public final class Synthesizer {
     }
 
     private void put(Made made, WritableByteChannel channel) throws IOException {
-        ByteBuffer chunk = ByteBuffer.allocate(CHUNK_BLOCKS * made.type().blockBytes())
-                .order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer chunk =
+                ByteBuffer.allocate(CHUNK_BLOCKS * made.type().blockBytes()).order(ByteOrder.LITTLE_ENDIAN);
         for (Part part : made.parts()) {
             RandomBlocks blocks = new RandomBlocks(part.seed(), made.type(), made.deviation());
             for (long left = made.partBytes(); left > 0; left -= chunk.limit()) {

@@ -99,7 +99,10 @@ final class BenchCommand implements Callable<Integer> {
         try (Model opened = synthetic.named() ? synthetic.open() : ModelPath.open(model);
                 Device device = choice.open()) {
             if (svg != null) {
-                OutFile.checkOther("--svg", svg, synthetic.named() ? List.of() : opened.file().paths());
+                OutFile.checkOther(
+                        "--svg",
+                        svg,
+                        synthetic.named() ? List.of() : opened.file().paths());
             }
             opened.requireExperts();
             checkPositions(opened.config().context());
@@ -183,7 +186,8 @@ final class BenchCommand implements Callable<Integer> {
             report.printText();
         }
         if (svg != null) {
-            String title = report.model() + " on " + report.device().device() + " (" + report.device().name() + ")";
+            String title = report.model() + " on " + report.device().device() + " ("
+                    + report.device().name() + ")";
             Files.writeString(
                     svg, Roofline.svg(title, report.ops().orElseThrow(), report.bandwidth(), report.nominal()));
         }

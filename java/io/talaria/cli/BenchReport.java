@@ -59,12 +59,19 @@ record BenchReport(
 
     private String head() {
         String reads = device.device() + " (" + device.name() + ") "
-                + (bandwidth.isPresent() ? format("reads %.1f GB/s", bandwidth.getAsDouble()) : "does not measure reads");
+                + (bandwidth.isPresent()
+                        ? format("reads %.1f GB/s", bandwidth.getAsDouble())
+                        : "does not measure reads");
         if (nominal.isEmpty()) {
             return reads + "; nominal: unknown";
         }
-        return reads + format("; nominal: %.1f GB/s", nominal.getAsDouble())
-                + (bandwidth.isEmpty() ? "" : format(", of which that is %.0f %%", 100 * nominalShare().getAsDouble()));
+        return reads
+                + format("; nominal: %.1f GB/s", nominal.getAsDouble())
+                + (bandwidth.isEmpty()
+                        ? ""
+                        : format(
+                                ", of which that is %.0f %%",
+                                100 * nominalShare().getAsDouble()));
     }
 
     /** The share of the nominal bandwidth that plain reads get. */

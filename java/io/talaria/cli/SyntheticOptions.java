@@ -12,8 +12,9 @@ final class SyntheticOptions {
     @Option(
             names = "--synthetic",
             paramLabel = "SHAPE:FORMAT",
-            description = "A made-up model instead, such as nano:Q8_0 or mixtral-8x7b:Q4_K_M. Its random weights go to the"
-                    + " device as they are made: there is no file, and the host needs no memory for them.")
+            description =
+                    "A made-up model instead, such as nano:Q8_0 or mixtral-8x7b:Q4_K_M. Its random weights go to the"
+                            + " device as they are made: there is no file, and the host needs no memory for them.")
     private String synthetic;
 
     @Option(names = "--layers", paramLabel = "N", description = "So many layers of the made-up model.")

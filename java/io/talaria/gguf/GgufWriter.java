@@ -182,7 +182,8 @@ public final class GgufWriter {
         Layout layout = layOut(name);
         TreeMap<Long, MadeUpSource.Place> places = new TreeMap<>();
         for (int i = 0; i < entries.size(); i++) {
-            places.put(layout.positions()[i], new MadeUpSource.Place(entries.get(i).name(), layout.bytes()[i]));
+            places.put(
+                    layout.positions()[i], new MadeUpSource.Place(entries.get(i).name(), layout.bytes()[i]));
         }
         ByteBuffer header = layout.header().content();
         return GgufFile.of(List.of(Path.of(name)), List.of(new MadeUpSource(header, layout.end(), places, data)));

@@ -10,8 +10,7 @@ import java.util.NavigableMap;
  *
  * @param places of the tensors, by the position at which each begins
  */
-record MadeUpSource(
-        ByteBuffer header, long size, NavigableMap<Long, Place> places, GgufWriter.PositionedData data)
+record MadeUpSource(ByteBuffer header, long size, NavigableMap<Long, Place> places, GgufWriter.PositionedData data)
         implements ByteSource {
     /** A tensor and the bytes that it takes. */
     record Place(String tensor, long bytes) {}

@@ -37,8 +37,7 @@ class SyntheticModelTest {
     private static double deviation(TensorSource source) throws IOException {
         int elements = Math.toIntExact(source.shape().elements());
         float[] values = new float[elements];
-        Quant.decode(
-                source.type(), read(source, 0, (int) source.type().bytes(elements)), 0, values, 0, elements);
+        Quant.decode(source.type(), read(source, 0, (int) source.type().bytes(elements)), 0, values, 0, elements);
         double squares = 0;
         for (float value : values) {
             squares += (double) value * value;

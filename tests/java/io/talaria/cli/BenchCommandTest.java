@@ -148,7 +148,9 @@ class BenchCommandTest {
         String[] args = {"bench", "--synthetic", "nano:Q8_0", "-p", "0", "-n", "1", "-r", "1", "--svg", svg.toString()};
         assertEquals(0, Captured.run(args).code());
         String text = Files.readString(svg);
-        DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(svg.toFile()); // throws if it is not well-formed
+        DocumentBuilderFactory.newInstance()
+                .newDocumentBuilder()
+                .parse(svg.toFile()); // throws if it is not well-formed
         assertTrue(text.contains(">experts</text>") && text.contains("measured bandwidth: "), text);
         assertFalse(text.replace("http://www.w3.org/2000/svg", "").contains("http"), "it refers to something else");
         Captured refused = Captured.run("bench", "--synthetic", "nano:Q8_0", "--svg", folder.toString());
@@ -170,7 +172,8 @@ class BenchCommandTest {
         Captured refused = Captured.run("bench", "--synthetic", "mixtral-8x22b:BF16", "-p", "0", "-n", "1");
         assertEquals(4, refused.code());
         assertTrue(
-                refused.err().matches("talaria: mixtral-8x22b:BF16 does not fit on cpu:0: its weights take 281.* GB, .*\n"),
+                refused.err()
+                        .matches("talaria: mixtral-8x22b:BF16 does not fit on cpu:0: its weights take 281.* GB, .*\n"),
                 refused.err());
         assertEquals("", refused.out());
     }
@@ -182,7 +185,8 @@ class BenchCommandTest {
             assertEquals(2, refused.code(), name);
             assertTrue(refused.err().contains("write SHAPE:FORMAT"), refused.err());
         }
-        assertEquals(2, Captured.run("bench", "x.gguf", "--synthetic", "nano:Q8_0").code());
+        assertEquals(
+                2, Captured.run("bench", "x.gguf", "--synthetic", "nano:Q8_0").code());
         assertEquals(2, Captured.run("bench", "x.gguf", "--layers", "1").code());
     }
 

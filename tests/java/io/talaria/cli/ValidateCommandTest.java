@@ -59,6 +59,22 @@ class ValidateCommandTest {
     }
 
     @Test
+    void aMadeUpModelAlone() {
+        Result result = capture(
+                () -> Main.run("validate", "--synthetic", "nano:Q5_K_M", "--model-only", "--device", "cpu", "--json"));
+        assertEquals(2, result.code(), "there is no such format");
+        result = capture(() -> Main.run(
+                "validate", "--synthetic", "nano:BF16", "--layers", "1", "--model-only", "--device", "cpu", "--json"));
+        assertEquals(0, result.code());
+        for (JsonNode entry : result.json().get("cases")) {
+            String name = entry.get("name").asString();
+            assertTrue(name.startsWith("blk.0 ") || name.startsWith("embed ") || name.startsWith("topLogits "), name);
+            assertTrue(name.contains(", 4 tokens") || name.contains(", 1 token at 4"), name);
+        }
+        assertEquals(2, capture(() -> Main.run("validate", "--model-only")).code());
+    }
+
+    @Test
     void oneModeAlone() {
         Result result = capture(() -> Main.run("validate", "--activations", "half", "--json"));
         assertEquals(0, result.code());

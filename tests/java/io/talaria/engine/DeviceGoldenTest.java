@@ -50,8 +50,8 @@ class DeviceGoldenTest {
         List<Prompt> prompts = GoldenModels.prompts(file);
         for (int i = 0; i < prompts.size(); i++) {
             int[] company = prompts.get((i + 1) % 2).tokens();
-            for (Way way : Way.ALL) {
-                checkHalf(prompts.get(i).first(way.limit(device)), way.apply(half, company));
+            for (Way way : Way.of(device)) {
+                checkHalf(prompts.get(i).first(way.limit()), way.apply(half, company));
             }
         }
     }
@@ -68,8 +68,8 @@ class DeviceGoldenTest {
         List<Prompt> prompts = GoldenModels.prompts(file);
         for (int i = 0; i < prompts.size(); i++) {
             int[] company = prompts.get((i + 1) % 2).tokens();
-            for (Way way : Way.ALL) {
-                Prompt prompt = prompts.get(i).first(way.limit(device));
+            for (Way way : Way.of(device)) {
+                Prompt prompt = prompts.get(i).first(way.limit());
                 if (prompt.rows().length >= ENOUGH_ROWS) {
                     checkInt8(prompt, way.apply(int8, company));
                 }

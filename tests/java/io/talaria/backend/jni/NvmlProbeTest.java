@@ -12,8 +12,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** NVML through a library that stands in for the driver's, and nothing else of CUDA: no runtime, no toolkit. */
 class NvmlProbeTest {
-    private static final String DRIVER =
-            """
+    private static final String DRIVER = """
             #include <string.h>
             int nvmlInit_v2(void) { return 0; }
             int nvmlShutdown(void) { return 0; }
@@ -76,19 +75,16 @@ class NvmlProbeTest {
                 "not tested: NVML is bound on Linux on x86-64 alone");
         Path source = Files.writeString(folder.resolve("driver.c"), DRIVER);
         Path library = folder.resolve("libnvidia-ml.so.1");
-        Process compiler = new ProcessBuilder(
-                        "cc", "-shared", "-fPIC", "-o", library.toString(), source.toString())
+        Process compiler = new ProcessBuilder("cc", "-shared", "-fPIC", "-o", library.toString(), source.toString())
                 .inheritIO()
                 .start();
         assertEquals(0, compiler.waitFor());
-        assertEquals(
-                """
+        assertEquals("""
                 GpuState[index=0, name=NVIDIA Test GPU, memoryBytes=80000000000, freeBytes=70000000000, megahertz=1980,\
                  memoryMegahertz=2600, bandwidth=3352.32, watts=72.5, wattsLimit=0.0]
                 GpuState[index=1, name=NVIDIA Other GPU, memoryBytes=80000000000, freeBytes=1, megahertz=1980,\
                  memoryMegahertz=2600, bandwidth=3352.32, watts=72.5, wattsLimit=0.0]
-                """,
-                ask(folder));
+                """, ask(folder));
     }
 
     @Test
