@@ -21,6 +21,7 @@ struct alignas(16) Floats4 {
 
 // A kernel that a step launches begins with dependency_wait(), before it reads or writes what other kernels do: it may have
 // been started while the one before it ends (programmatic dependent launch). launch_dependents() lets the next one start so.
+// in_order(): what comes behind it is not begun before it, as that would take more registers than there are.
 #if defined(TALARIA_SIMT)
 // ---- the emulator ----------------------------------------------------------------------------------------------------
 #include <cmath>
@@ -70,6 +71,7 @@ DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
   return before;
 }
 
+DEVICE void in_order() {}
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
   uint32_t total = static_cast<uint32_t>(sum);  // modulo 2^32, as on hardware
   for (int i = 0; i < 4; i++) {
@@ -176,6 +178,7 @@ DEVICE void launch_dependents() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
+DEVICE void in_order() {}
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
   int32_t result;
   asm("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
@@ -291,6 +294,7 @@ DEVICE uint32_t shuffle_xor_word(uint32_t value, uint32_t mask) {
 }
 DEVICE void dependency_wait() {}
 DEVICE void launch_dependents() {}
+DEVICE void in_order() { __builtin_amdgcn_sched_barrier(0); }
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
 #if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || defined(__gfx1150__) || defined(__gfx1151__) || \
     defined(__gfx1200__) || defined(__gfx1201__)

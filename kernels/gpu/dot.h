@@ -254,6 +254,7 @@ struct Half {
           sum = fma(fma(c.scale[i], code, -c.minimum[i]), element(four, b), sum);
         }
       }
+      in_order();
     }
     return sum;
   }
@@ -315,7 +316,10 @@ DEVICE void lane_products(const Matrix (&m)[R], const int64_t (&row)[R], const R
     for (int r = 0; r < R; r++) {
       auto decoded = Weights::decode(weights[r], chunk);
       UNROLL
-      for (int i = 0; i < M; i++) sum[r][i] = Mode::times(decoded, in, x[i], sum[r][i]);
+      for (int i = 0; i < M; i++) {
+        sum[r][i] = Mode::times(decoded, in, x[i], sum[r][i]);
+        if constexpr (M > 1) in_order();
+      }
     }
   }
 }

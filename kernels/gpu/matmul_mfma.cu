@@ -48,14 +48,6 @@ struct MfmaHalf : Mfma {
   static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mfma_16x16x16_f16(sum, a, b); }
 };
 
-struct MfmaBfloat : Mfma {
-  using Element = BfloatElement;
-  using A = uint32_t[2];
-  using B = uint32_t[2];
-  static constexpr int k = 16;
-  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mfma_16x16x16_bf16(sum, a, b); }
-};
-
 }  // namespace
 
 MATMUL(q4_0, Q4_0, int8, MfmaInt8, mfma)
@@ -63,11 +55,5 @@ MATMUL(q8_0, Q8_0, int8, MfmaInt8, mfma)
 MATMUL(q4_k, Q4_K, int8, MfmaInt8, mfma)
 MATMUL(q5_k, Q5_K, int8, MfmaInt8, mfma)
 MATMUL(q6_k, Q6_K, int8, MfmaInt8, mfma)
-MATMUL(q4_0, Q4_0, half, MfmaHalf, mfma)
-MATMUL(q8_0, Q8_0, half, MfmaHalf, mfma)
-MATMUL(q4_k, Q4_K, half, MfmaHalf, mfma)
-MATMUL(q5_k, Q5_K, half, MfmaHalf, mfma)
-MATMUL(q6_k, Q6_K, half, MfmaHalf, mfma)
 MATMUL(f16, F16, half, MfmaHalf, mfma)
-MATMUL(bf16, BF16, half, MfmaBfloat, mfma)
 #endif

@@ -55,14 +55,6 @@ struct MmaHalf : Mma {
   static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mma_m16n8k16_f16(sum, a, b); }
 };
 
-struct MmaBfloat : Mma {
-  using Element = BfloatElement;
-  using A = uint32_t[4];
-  using B = uint32_t[2];
-  static constexpr int k = 16;
-  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[4]) { mma_m16n8k16_bf16(sum, a, b); }
-};
-
 }  // namespace
 
 MATMUL(q4_0, Q4_0, int8, MmaInt8, mma)
@@ -70,11 +62,5 @@ MATMUL(q8_0, Q8_0, int8, MmaInt8, mma)
 MATMUL(q4_k, Q4_K, int8, MmaInt8, mma)
 MATMUL(q5_k, Q5_K, int8, MmaInt8, mma)
 MATMUL(q6_k, Q6_K, int8, MmaInt8, mma)
-MATMUL(q4_0, Q4_0, half, MmaHalf, mma)
-MATMUL(q8_0, Q8_0, half, MmaHalf, mma)
-MATMUL(q4_k, Q4_K, half, MmaHalf, mma)
-MATMUL(q5_k, Q5_K, half, MmaHalf, mma)
-MATMUL(q6_k, Q6_K, half, MmaHalf, mma)
 MATMUL(f16, F16, half, MmaHalf, mma)
-MATMUL(bf16, BF16, half, MmaBfloat, mma)
 #endif

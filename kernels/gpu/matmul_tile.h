@@ -27,16 +27,6 @@ struct HalfElement {
     *reinterpret_cast<Words2*>(at) = {pair(v.x, v.y), pair(v.z, v.w)};
   }
 };
-struct BfloatElement {
-  static constexpr int bytes = 2;
-  // To the nearest, ties to even; a NaN stays one.
-  static DEVICE_MEMBER uint32_t rounded(float f) {
-    uint32_t bits = float_bits(f);
-    return f != f ? bits >> 16 | 64 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-  }
-  static DEVICE_MEMBER uint32_t pair(float a, float b) { return rounded(a) | rounded(b) << 16; }
-  static DEVICE_MEMBER void store4(uint8_t* at, const Floats4& v) {
-    *reinterpret_cast<Words2*>(at) = {pair(v.x, v.y), pair(v.z, v.w)};
   }
 };
 

@@ -50,14 +50,6 @@ struct WmmaHalf : Wmma {
   static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[8]) { wmma_16x16x16_f16(sum, a, b); }
 };
 
-struct WmmaBfloat : Wmma {
-  using Element = BfloatElement;
-  using A = uint32_t[8];
-  using B = uint32_t[8];
-  static constexpr int k = 16;
-  static DEVICE_MEMBER void multiply(const A& a, const B& b, float (&sum)[8]) { wmma_16x16x16_bf16(sum, a, b); }
-};
-
 }  // namespace
 
 MATMUL(q4_0, Q4_0, int8, WmmaInt8, wmma)
@@ -65,11 +57,5 @@ MATMUL(q8_0, Q8_0, int8, WmmaInt8, wmma)
 MATMUL(q4_k, Q4_K, int8, WmmaInt8, wmma)
 MATMUL(q5_k, Q5_K, int8, WmmaInt8, wmma)
 MATMUL(q6_k, Q6_K, int8, WmmaInt8, wmma)
-MATMUL(q4_0, Q4_0, half, WmmaHalf, wmma)
-MATMUL(q8_0, Q8_0, half, WmmaHalf, wmma)
-MATMUL(q4_k, Q4_K, half, WmmaHalf, wmma)
-MATMUL(q5_k, Q5_K, half, WmmaHalf, wmma)
-MATMUL(q6_k, Q6_K, half, WmmaHalf, wmma)
 MATMUL(f16, F16, half, WmmaHalf, wmma)
-MATMUL(bf16, BF16, half, WmmaBfloat, wmma)
 #endif
