@@ -42,8 +42,11 @@ build() { cmake --build "$tree/build" --target talaria_simt ops >"$log" 2>&1; }
 
 # test_with ORDER FILTER: 0 if all cases pass. A bug may make a kernel run for ever.
 test_with() {
-  TALARIA_SIMT_ORDER=$1 timeout 300 "$tree/build/tests/kernels/ops" "$tree"/build/lib/libtalaria_simt.* \
-    --short --first --no-replay --filter "$2" >"$log" 2>&1
+  (
+    TALARIA_SIMT_ORDER=$1 timeout 300 "$tree/build/tests/kernels/ops" "$tree"/build/lib/libtalaria_simt.* \
+      --short --first --no-replay --filter "$2" >"$log" 2>&1
+    exit $?
+  ) 2>/dev/null
 }
 
 # try_bug: sets outcome and by.
@@ -93,7 +96,7 @@ fi
 rm -rf "$clean" && cp -a "$tree" "$clean"
 
 planted=0 missed=0
-printf '%-28s%-16s%-62s%s\n' bug outcome 'what it is' 'found by'
+printf '%-30s%-16s%-76s%s\n' bug outcome 'what it is' 'found by'
 for bug in "$root"/tests/kernels/mutations/*.txt; do
   name=$(basename "$bug" .txt)
   if [ $# -gt 0 ]; then
@@ -102,7 +105,7 @@ for bug in "$root"/tests/kernels/mutations/*.txt; do
   try_bug
   planted=$((planted + 1))
   [ "$outcome" = found ] || missed=$((missed + 1))
-  printf '%-28s%-16s%-62s%s\n' "$name" "$outcome" "$(field shows)" "$by"
+  printf '%-30s%-16s%-76s%s\n' "$name" "$outcome" "$(field shows)" "$by"
 done
 printf '%d bugs, %d not found\n' "$planted" "$missed"
 [ "$planted" -gt 0 ] && [ "$missed" -eq 0 ]

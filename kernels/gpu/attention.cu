@@ -11,7 +11,7 @@ constexpr int32_t at_once = 4;  // loads that a lane has under way
 struct alignas(16) SplitMemory {
   float score[ATTENTION_MOST_POSITIONS][most_heads];  // then weights
   float sum[most_heads * most_dim];                   // weighted values
-  int64_t row[ATTENTION_MOST_POSITIONS];              // of the cache
+  int64_t begin[ATTENTION_MOST_POSITIONS];  // where a position's values begin in the cache
 };
 
 struct CombineMemory {
@@ -21,7 +21,6 @@ struct CombineMemory {
 // What a block works on, and where this lane stands in it: a warp takes 32 / lanes positions at once, and each lane eight
 // values of one.
 struct SplitPlace {
-  int64_t head_column;  // in a row of the cache
   int32_t count;        // positions
   uint32_t lanes;       // for a position: 4, 8, 16 or 32
   uint32_t first;       // of the positions that the block takes at once, this lane's
@@ -30,9 +29,8 @@ struct SplitPlace {
   int32_t dims;         // how many of its eight there are
 };
 
-DEVICE SplitPlace split_place(const KvArg& kv, int32_t kv_head, int32_t count) {
+DEVICE SplitPlace split_place(const KvArg& kv, int32_t count) {
   SplitPlace place;
-  place.head_column = static_cast<int64_t>(kv_head) * kv.head_dim;
   place.count = count;
   place.lanes = kv.head_dim <= 32 ? 4 : kv.head_dim <= 64 ? 8 : kv.head_dim <= 128 ? 16 : 32;
   uint32_t per_warp = 32 / place.lanes;
@@ -48,11 +46,11 @@ DEVICE SplitPlace split_place(const KvArg& kv, int32_t kv_head, int32_t count) {
 template <typename Kv>
 DEVICE void load_positions(const KvArg& kv, const uint8_t* cache, const SplitMemory& memory, const SplitPlace& place,
                            uint32_t base, typename Kv::Raw (&raw)[at_once]) {
-  int64_t column = place.head_column + (place.dims > 0 ? place.dim : 0);
+  int32_t dim = place.dims > 0 ? place.dim : 0;
   UNROLL
   for (int u = 0; u < at_once; u++) {
     uint32_t p = base + u * place.step + place.first, last = static_cast<uint32_t>(place.count) - 1;
-    raw[u] = Kv::load(kv, cache, memory.row[p < last ? p : last] * kv.width + column, place.dims);
+    raw[u] = Kv::load(kv, cache, memory.begin[p < last ? p : last] + dim, place.dims);
   }
 }
 
@@ -178,14 +176,14 @@ DEVICE void attend_split(const AttentionArgs& a, SplitMemory& memory, int64_t ro
   int32_t blocks = (group + HEADS - 1) / HEADS;  // of a group's heads
   int32_t kv_head = static_cast<int32_t>(block_y()) / blocks, in_group = static_cast<int32_t>(block_y()) % blocks * HEADS;
   int32_t first_head = kv_head * group + in_group, heads = group - in_group < HEADS ? group - in_group : HEADS;
-  SplitPlace place = split_place(a.kv, kv_head, count);
+  SplitPlace place = split_place(a.kv, count);
   float* part = a.partial +
                 ((static_cast<int64_t>(block_z()) * a.splits + block_x()) * a.heads + first_head) * (2 + dim);
   const float* q[HEADS];  // past the last head, its again
   UNROLL
   for (int h = 0; h < HEADS; h++) q[h] = a.q + (row * a.heads + first_head + (h < heads ? h : heads - 1)) * dim;
   for (int32_t p = static_cast<int32_t>(thread_index()); p < count; p += split_warps * 32) {
-    memory.row[p] = kv_row(a.kv, a.batch, row, begin + p);
+    memory.begin[p] = kv_row(a.kv, a.batch, row, begin + p) * a.kv.width + kv_head * dim;
   }
   barrier();
   split_scores<Kv, HEADS>(a, memory, place, q);

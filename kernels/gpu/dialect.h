@@ -256,7 +256,9 @@ DEVICE Words load_once(const void* address) {
 #define LANES __builtin_amdgcn_wavefrontsize()
 #define KERNEL(name, Args, threads)                                                                          \
   extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads))) talaria_##name(const Args a)
-#define KERNEL_OF_BLOCKS(name, Args, threads, blocks) KERNEL(name, Args, threads)
+#define KERNEL_OF_BLOCKS(name, Args, threads, blocks)                                                        \
+  extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads), amdgpu_waves_per_eu(blocks))) \
+  talaria_##name(const Args a)
 #define SHARED(Type, name) __shared__ Type name
 #define DYNAMIC_SHARED(Type, name)                                              \
   extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \

@@ -25,4 +25,10 @@ Matmul choose_matmul(const Properties& device, MatmulOp op, int32_t type, bool i
 // time. `rows`: of activations that meet one matrix.
 inline bool matmul_pays(int64_t rows) { return rows > 8; }
 
+// The same for one matrix alone: up to 64 rows, tiles of a small one leave most of a large device idle, each block going
+// through all columns by itself, while vector kernels read it again from the L2 cache at full width.
+inline bool matmul_pays(const Properties& device, int64_t rows, int64_t weight_rows) {
+  return matmul_pays(rows) && (rows > matmul_tokens || weight_rows / 128 * 2 >= device.processors);
+}
+
 }  // namespace talaria::gpu

@@ -49,9 +49,10 @@ struct Graph {
 };
 
 std::string log_text;
-std::map<void*, size_t> memory;
+// What a lost device does not give back is no leak: it stays known until the process has ended.
+std::map<void*, size_t>& memory = *new std::map<void*, size_t>();
+std::set<void*>& live = *new std::set<void*>();  // streams, events, modules, graphs
 size_t used = 0;
-std::set<void*> live;  // streams, events, modules, graphs
 Graph* capturing = nullptr;
 Status sticky = 0;
 thread_local int current = -1;

@@ -51,7 +51,8 @@ void make_codes(oracle::ExpertWeights& weights, Floats& h, const Size& size, ora
   for (int64_t row = 0; row < size.rows; row++) h[row * size.hidden + row % size.hidden] = 1;
   Floats gate(size.held() * size.ffn * size.hidden, 4), up(gate.size());
   for (int64_t matrix = 0; matrix < size.held(); matrix++) {
-    Floats values = settled(random_rows(size.hidden, size.ffn, seed + matrix), size.ffn, rounding, {weights.down.type});
+    Floats values =
+        settled(random_rows(size.hidden, size.ffn, seed + matrix, false), size.ffn, rounding, {weights.down.type});
     for (int64_t i = 0; i < size.hidden * size.ffn; i++) {
       up[(matrix * size.ffn + i % size.ffn) * size.hidden + i / size.ffn] = values[i];
     }
@@ -63,7 +64,7 @@ void make_codes(oracle::ExpertWeights& weights, Floats& h, const Size& size, ora
 double bound_of(const Types& types, Mode mode, Part part) {
   double products = std::max(product_bound(types.gate, mode), product_bound(types.up, mode));
   double down = product_bound(types.down, mode);
-  if (part == Part::GATE_UP) return std::max(products, float_bound);
+  if (part == Part::GATE_UP) return products;
   if (part == Part::DOWN) return down;
   bool rounds = mode == Mode::INT8 && oracle::format(types.down).quantised();
   return rounds ? rounded_bound(std::max(products, down)) : std::max(products, down);
@@ -72,7 +73,8 @@ double bound_of(const Types& types, Mode mode, Part part) {
 void experts(Session& session, Types types, Mode mode, const Size& size, Part part, bool hostile, uint64_t seed) {
   Rig rig(session, mode, Batch::of(size.rows));
   Words routing = random_routing(size, hostile, seed);
-  Floats h = settled(random_rows(size.rows, size.hidden, seed + 1), size.hidden, rig.rounding, {types.gate, types.up});
+  Floats h =
+      settled(random_rows(size.rows, size.hidden, seed + 1, false), size.hidden, rig.rounding, {types.gate, types.up});
   oracle::ExpertWeights weights;
   weights.map = size.map;
   weights.down =
@@ -99,7 +101,9 @@ void experts(Session& session, Types types, Mode mode, const Size& size, Part pa
                                                       .down = rig.weight(weights.down, "down"),
                                                       .map = map ? map->handle : 0});
   rig.run();
-  compare("slots", Rig::floats_of(slots), expected, size.hidden, bound_of(types, mode, part));
+  // e^x magnifies the last bit of a large x, which has no company where the experts have few values.
+  double least = size.ffn < 31 ? float_bound : 0;
+  compare("slots", Rig::floats_of(slots), expected, size.hidden, std::max(least, bound_of(types, mode, part)));
 }
 
 using ops::name_of;
@@ -140,7 +144,9 @@ void add_expert_cases(CaseList& list) {
     // Every expert has three weights: few blocks will do.
     auto few = [](int32_t type, int64_t size) {
       int64_t values = oracle::format(type).block_values;
-      return values == 1 ? size : values * (size % (values == 32 ? 8 : 3) + 1);
+      // Values that are rounded to 16 bits between the products need some company for their errors to average out.
+      if (values == 1) return type == TALARIA_F32 ? size : std::max<int64_t>(size, 31);
+      return values * (size % (values == 32 ? 8 : 3) + 1);
     };
     auto hidden = [&](int64_t size) { return few(wide, size); };
     auto ffn = [&](int64_t size) { return few(types.down, size); };
@@ -149,7 +155,7 @@ void add_expert_cases(CaseList& list) {
       add(list, types, mode, {1, 2, 8, hidden(63), ffn(65), {}}, false, true);
       add(list, types, mode, {3, 2, 5, hidden(31), ffn(31), {1, -1, 0, -1, 2}}, false, !mixed);
       add(list, types, mode, {7, 3, 5, hidden(3), ffn(33), {-1, 0, -1, -1, 1}}, true, !mixed && mode == Mode::INT8);
-      add(list, types, mode, {6, 2, 4, hidden(1), ffn(2), {}}, true, false);
+      add(list, types, mode, {6, 2, 4, hidden(1), ffn(2), {}}, true, !mixed && mode == Mode::INT8);
       add(list, types, mode, {33, 2, 8, hidden(33), ffn(3), {}}, false, mode == Mode::INT8 && !mixed);
       if (mixed) continue;
       add(list, types, mode, {2, 1, 1, hidden(127), ffn(255), {}}, false, false);

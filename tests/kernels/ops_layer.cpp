@@ -192,6 +192,8 @@ void hungrier(Session& session, const Types& types, Mode mode) {
   Model other(second, types, large, static_cast<int32_t>(large.shape.tables * 3));
   for (auto& op : other.ops) op(second);
   second.end(), second.restore(), second.start();
+  // If the first step still writes where its memory was, some of these have that place now.
+  for (int i = 0; i < 64; i++) first.plain("bystander", TALARIA_I32, {1024}, Words(1024, i), Use::READ);
   first.restore(), first.start();
   Result computed = result_of(first, model);
   same("x", computed.x, expected.x, hidden);

@@ -50,8 +50,9 @@ namespace {
 
 constexpr int64_t spare_rows = 2, fence_words = 64;
 
-// What rows that nobody may touch hold: no two words alike, and no sensible number.
-int32_t guard_word(size_t i) { return static_cast<int32_t>(0xfff00000u | (i * 2654435761u >> 12 & 0xfffff)); }
+// What rows that nobody may touch hold: hardly two words alike, and floats between 1 and 2, as a NaN would hide that
+// something was added to it.
+int32_t guard_word(size_t i) { return static_cast<int32_t>(0x3f800000u | (i * 2654435761u >> 9 & 0x7fffff)); }
 constexpr int32_t nan_word = 0x7fc00bad;
 
 }  // namespace

@@ -67,10 +67,10 @@ void route(Session& session, int32_t type, Mode mode, Size size, bool ties, uint
                                                   .router = rig.weight(router, "router"),
                                                   .epsilon = epsilon});
   rig.run();
-  compare("h", Rig::floats_of(h), normed, size.hidden, float_bound);
+  compare("h", Rig::floats_of(h), normed, size.hidden, exact_bound);
   Words chosen = Rig::words_of(routing);
   // The router meets float32 rows in any mode; a device may multiply F16 and BF16 in their own type.
-  double bound = type == TALARIA_F32 ? float_bound : product_bound(type, mode);
+  double bound = product_bound(type, mode);
   for (int64_t row = 0; row < size.rows; row++) {
     check_row(row, &chosen[row * 2 * size.used], &logits[row * size.experts], size, bound);
   }
@@ -95,7 +95,7 @@ void not_a_number(Session& session) {
                                                   .epsilon = epsilon});
   rig.run();
   Words chosen = Rig::words_of(routing);
-  for (int64_t row : {0, 2}) check_row(row, &chosen[row * 4], &logits[row * size.experts], size, float_bound);
+  for (int64_t row : {0, 2}) check_row(row, &chosen[row * 4], &logits[row * size.experts], size, exact_bound);
   if (chosen[4] != 0 || chosen[5] != 1) wrong("routing: row 1, of NaNs, has experts %d and %d", chosen[4], chosen[5]);
 }
 

@@ -34,8 +34,6 @@ import picocli.CommandLine.Parameters;
         description = "How fast a model reads prompts and writes text, beside what the memory could do.")
 final class BenchCommand implements Callable<Integer> {
     private static final long BANDWIDTH_BYTES = 1L << 30;
-    /** What plain reads of a GPU should get at least. */
-    private static final double LEAST_OF_NOMINAL = 0.85;
 
     @Parameters(paramLabel = "MODEL", arity = "0..1", description = "Path of a GGUF file.")
     private String model;
@@ -191,13 +189,7 @@ final class BenchCommand implements Callable<Integer> {
             Files.writeString(
                     svg, Roofline.svg(title, report.ops().orElseThrow(), report.bandwidth(), report.nominal()));
         }
-        boolean gpu = !report.device().device().startsWith("cpu");
-        if (gpu && report.nominalShare().orElse(1) < LEAST_OF_NOMINAL) {
-            System.err.printf(
-                    "talaria: plain reads get only %.0f %% of the nominal bandwidth, so shares of the measured one look"
-                            + " too good; is something else running, or are the clocks low?%n",
-                    100 * report.nominalShare().getAsDouble());
-        }
+        report.warning().ifPresent(warning -> System.err.println("talaria: " + warning));
     }
 
     /** What the memory was built for, where the firmware, the catalogue or the driver knows it. */

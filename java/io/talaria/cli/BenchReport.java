@@ -29,6 +29,9 @@ record BenchReport(
         List<Bench.Result> results,
         double[] shares,
         Optional<OpBench.Ops> ops) {
+    /** What plain reads of a GPU should get at least. */
+    private static final double LEAST_OF_NOMINAL = 0.85;
+
     void printText() {
         System.out.println(head());
         for (Bench.Result result : results) {
@@ -74,8 +77,19 @@ record BenchReport(
                                 100 * nominalShare().getAsDouble()));
     }
 
+    /** A word on a GPU whose memory is read too slowly; processors seldom reach what their modules were built for. */
+    Optional<String> warning() {
+        if (device.device().startsWith("cpu") || nominalShare().orElse(1) >= LEAST_OF_NOMINAL) {
+            return Optional.empty();
+        }
+        return Optional.of(format(
+                "plain reads get only %.0f %% of the nominal bandwidth, so shares of the measured one look too good; is"
+                        + " something else running, or are the clocks low?",
+                100 * nominalShare().getAsDouble()));
+    }
+
     /** The share of the nominal bandwidth that plain reads get. */
-    OptionalDouble nominalShare() {
+    private OptionalDouble nominalShare() {
         return bandwidth.isEmpty() || nominal.isEmpty()
                 ? OptionalDouble.empty()
                 : OptionalDouble.of(bandwidth.getAsDouble() / nominal.getAsDouble());
