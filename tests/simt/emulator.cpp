@@ -1,7 +1,9 @@
 // Tests of the emulator: small kernels, right ones in every order and wrong ones that it must catch.
+#include <atomic>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "../../kernels/gpu/dialect.h"
@@ -273,6 +275,29 @@ void test_mistakes() {
   expect_equal(wrong(1, Order::REVERSE).find("block (1, 0, 0)") != std::string::npos, true);
 }
 
+// Several devices run at once, a wrong kernel among them.
+void test_runs_at_once() {
+  std::atomic<uint32_t> wrong_words = 0, said = 0;
+  std::vector<std::thread> threads;
+  for (uint32_t number = 0; number < 4; number++) {
+    threads.emplace_back([&, number] {
+      for (uint32_t round = 0; round < 100; round++) {
+        std::vector<uint32_t> out(128 * 16);
+        if (number == 3) {
+          std::string text = complaint("wrong", {{16, 1, 1}, 128, 0}, TestArgs{out.data(), 10});
+          said += text.find("block (0, 0, 0)") != std::string::npos;
+          continue;
+        }
+        said += complaint("rotate", {{16, 1, 1}, 128, 0}, TestArgs{out.data(), 0}, orders[number]).empty();
+        for (uint32_t i = 0; i < out.size(); i++) wrong_words += out[i] != (i % 128 + 37) % 128 + 4;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  expect_equal(said.load(), 400u);
+  expect_equal(wrong_words.load(), 0u);
+}
+
 void test_launches() {
   uint32_t out[512] = {};
   TestArgs args{out, 0};
@@ -338,6 +363,7 @@ int main(int count, char** arguments) {
   test_orders();
   test_shared_memory();
   test_mistakes();
+  test_runs_at_once();
   test_launches();
   test_halves();
   return report_expectations("emulator");

@@ -159,13 +159,17 @@ void Fiber::change_slowly(Fiber& from, Fiber& to) {
   from.arrived();
 }
 
-Stacks::~Stacks() {
-  if (memory_ != nullptr) munmap(memory_, count_ * stride_);
+void Stacks::release() {
+  if (memory_ == nullptr) return;
+#if defined(TALARIA_SIMT_ASAN)
+  __asan_unpoison_memory_region(memory_, count_ * stride_);  // whoever is given these addresses next
+#endif
+  munmap(memory_, count_ * stride_);
+  memory_ = nullptr, count_ = 0;
 }
 
 void Stacks::reserve(size_t count) {
-  if (memory_ != nullptr) munmap(memory_, count_ * stride_);
-  memory_ = nullptr, count_ = 0;
+  release();
   page_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   stride_ = bytes + page_;
   int flags = MAP_PRIVATE | MAP_ANONYMOUS;

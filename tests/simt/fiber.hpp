@@ -67,12 +67,13 @@ class Stacks {
   Stacks() = default;
   Stacks(const Stacks&) = delete;
   Stacks& operator=(const Stacks&) = delete;
-  ~Stacks();
+  ~Stacks() { release(); }
   void reserve(size_t count);  // throws std::bad_alloc; the stacks of before are gone
   size_t count() const { return count_; }
   char* operator[](size_t i) const { return memory_ + i * stride_ + page_; }
 
  private:
+  void release();
   char* memory_ = nullptr;
   size_t count_ = 0, stride_ = 0, page_ = 0;
 };
