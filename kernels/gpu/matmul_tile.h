@@ -27,8 +27,6 @@ struct HalfElement {
     *reinterpret_cast<Words2*>(at) = {pair(v.x, v.y), pair(v.z, v.w)};
   }
 };
-  }
-};
 
 // --- formats as products of many rows see them ------------------------------------------------------------------------
 
