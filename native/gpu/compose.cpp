@@ -246,12 +246,15 @@ RowsArg Composer::prepared_for(talaria_tensor field, bool values, bool codes) {
 
 // Whether a product of so many rows goes by tiles, which sum in another order than vector kernels do.
 bool Composer::tiled(int64_t rows) const { return !mode_.invariant && matmul_pays(rows); }
+bool Composer::tiled(int64_t rows, const WeightArg& weight) const {
+  return !mode_.invariant && matmul_pays(runtime_.properties(), rows, weight.rows);
+}
 
 // A product of the batch's rows, the wanted ones, or pairs: few rows by vector kernels, many by tiles.
 void Composer::product(const ProductArgs& args, int64_t most_rows, const PairTiles& pairs) {
   bool int8 = args.in.codes != nullptr && takes_codes(args.weight.type);
   bool grouped = args.grouped != NONE;
-  if (grouped ? pairs.wide : tiled(most_rows)) {
+  if (grouped ? pairs.wide : tiled(most_rows, args.weight)) {
     Matmul matmul = choose_matmul(runtime_.properties(), MatmulOp::PRODUCT, args.weight.type, int8);
     uint32_t groups = grouped ? pairs.most : unsigned_of(parts(most_rows, matmul_tokens));
     push(Launch::of(matmul.kernel, groups, matmul.blocks(args.weight.rows), 1, matmul.threads, args));
@@ -296,7 +299,7 @@ void Composer::attention_input(const talaria_attention_input_args& a) {
   args.batch = batch_;
   args.frequency = scratch_.frequency(a.rope_dims, a.rope_base);
   args.rope_dims = a.rope_dims;
-  if (tiled(shape_.rows)) return attention_input_tiled(a, args);
+  if (tiled(shape_.rows, args.wq)) return attention_input_tiled(a, args);
   bool single = shape_.rows == 1;
   Kernel kernel = mode_.int8 ? single ? Kernel::attention_input_int8_m1 : Kernel::attention_input_int8_m4
                              : single ? Kernel::attention_input_half_m1 : Kernel::attention_input_half_m4;

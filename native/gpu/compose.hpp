@@ -115,6 +115,7 @@ class Composer {
   };
   PairTiles sort(const talaria_experts_args& a);
   bool tiled(int64_t rows) const;
+  bool tiled(int64_t rows, const WeightArg& weight) const;
   void product(const ProductArgs& args, int64_t most_rows) { product(args, most_rows, PairTiles{}); }
   void product(const ProductArgs& args, int64_t most_rows, const PairTiles& pairs);
   void attention_input_tiled(const talaria_attention_input_args& a, const AttentionInputArgs& args);
