@@ -241,7 +241,7 @@ stage_cuda() {
 }
 
 stage_hip() {
-  local archs='-DTALARIA_HIP_ARCHS=gfx906;gfx90a;gfx1030;gfx1100' version
+  local archs='-DTALARIA_HIP_ARCHS=gfx906;gfx908;gfx1030;gfx1100' version
   [ -z "$all" ] || archs=-UTALARIA_HIP_ARCHS
   for version in -24 -23 -22 -21 -20 -19 -18; do
     if command -v "clang++$version" && command -v "ld.lld$version" && command -v "llvm-objdump$version"; then
