@@ -95,7 +95,10 @@ class DeviceGoldenTest {
         assertTrue(over <= stated + errors.length / 10.0, what + over + " rows over 1e-2, stated " + stated);
     }
 
-    /** Like meets like: the same rounding of the cache on the device and on the reference. */
+    /**
+     * Like meets like: the same rounding of the cache on the device and on the reference. A device that rounds activations
+     * to float16 moves some values of the cache over to the next code, as {@code validate.Bounds} says.
+     */
     @ParameterizedTest
     @MethodSource("cases")
     void q8CacheAgreesWithTheReference(String device, String file) throws IOException {
@@ -106,7 +109,8 @@ class DeviceGoldenTest {
         for (int i = 0; i < errors.length; i++) {
             errors[i] = GoldenModels.nmse(computed[i], expected[i]);
         }
-        assertTrue(GoldenModels.median(errors) <= 1.5e-6, file + ": " + GoldenModels.median(errors));
+        double bound = device.startsWith("cpu") ? 1.5e-6 : 1.5e-6 + Math.sqrt(1.5e-6) / 32;
+        assertTrue(GoldenModels.median(errors) <= bound, file + ": " + GoldenModels.median(errors));
         double rounding = GoldenModels.median(prompt.errors(expected));
         assertTrue(rounding > 1e-9, file + ": a Q8_0 cache that rounds nothing: " + rounding);
     }
