@@ -12,9 +12,6 @@
 
 namespace talaria {
 
-// Fills a status, without allocating; returns the code.
-int32_t report(talaria_status* status, int32_t code, const char* text) noexcept;
-
 class Queue {
  public:
   Queue();

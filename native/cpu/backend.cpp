@@ -23,23 +23,6 @@ namespace talaria::cpu {
 
 namespace {
 
-// Runs a body that may throw, and reports.
-template <typename Body>
-int32_t guarded(talaria_status* status, Body body) noexcept {
-  try {
-    body();
-    return TALARIA_OK;
-  } catch (const Fault& fault) {
-    return report(status, fault.code, fault.text.c_str());
-  } catch (const std::bad_alloc&) {
-    return report(status, TALARIA_OUT_OF_MEMORY, "the host is out of memory");
-  } catch (const std::system_error&) {
-    return report(status, TALARIA_OUT_OF_MEMORY, "the host has no more threads");
-  } catch (const std::exception& thrown) {
-    return report(status, TALARIA_INVALID, thrown.what());
-  }
-}
-
 int64_t total_memory() {
   return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<int64_t>(sysconf(_SC_PAGESIZE));
 }
@@ -126,7 +109,7 @@ int32_t device_info(int32_t index, talaria_device_info* info, talaria_status* st
 
 int32_t device_open(int32_t index, const talaria_device_options* options, void** device, talaria_status* status) {
   if (index != 0) return report(status, TALARIA_UNSUPPORTED, "there is one cpu device, cpu:0");
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     *device = std::make_unique<Device>(*options).release();
   });
 }
@@ -136,7 +119,7 @@ void device_close(void* device) { delete static_cast<Device*>(device); }
 int32_t sync(void* device, talaria_status* status) { return of(device).queue.wait(status); }
 
 int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** tensor, talaria_status* status) {
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     int64_t available = free_memory();
     // The kernel hands out more than there is and kills the process later; so ask first.
     if (bytes >= available) {
@@ -154,7 +137,7 @@ void tensor_free(void* device, void* tensor) { of(device).tensors.erase(tensor);
 int32_t write(void* device, void* tensor, int64_t offset, const uint8_t* source, int64_t bytes, talaria_status* status) {
   int32_t code = sync(device, status);
   if (code != TALARIA_OK) return code;
-  return guarded(status, [&] { static_cast<Memory*>(tensor)->write(offset, source, bytes, of(device).pool); });
+  return reporting(status, [&] { static_cast<Memory*>(tensor)->write(offset, source, bytes, of(device).pool); });
 }
 
 int32_t read(void* device, void* tensor, int64_t offset, uint8_t* target, int64_t bytes, talaria_status* status) {
@@ -164,7 +147,7 @@ int32_t read(void* device, void* tensor, int64_t offset, uint8_t* target, int64_
 }
 
 int32_t step_new(void* device, const talaria_step_options* options, void** step, talaria_status* status) {
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     auto made = std::make_unique<Step>(*options, of(device).wait_limit_ms, of(device).queue.cancelled(), of(device).pool,
                                        of(device).scratch);
     *step = made.get();
@@ -173,17 +156,17 @@ int32_t step_new(void* device, const talaria_step_options* options, void** step,
 }
 
 int32_t step_append(void*, void* step, int32_t op, const void* args, talaria_status* status) {
-  return guarded(status, [&] { static_cast<Step*>(step)->append(op, args); });
+  return reporting(status, [&] { static_cast<Step*>(step)->append(op, args); });
 }
 
 int32_t step_end(void*, void* step, talaria_status* status) {
-  return guarded(status, [&] { static_cast<Step*>(step)->end(free_memory()); });
+  return reporting(status, [&] { static_cast<Step*>(step)->end(free_memory()); });
 }
 
 void step_free(void* device, void* step) { of(device).steps.erase(step); }
 
 int32_t run(void* device, void* step, const int32_t* batch, int64_t words, talaria_status* status) {
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     std::vector<int32_t> copy(batch, batch + words);
     of(device).queue.add([step, copy = std::move(copy)] { static_cast<Step*>(step)->run(copy.data()); });
   });
@@ -193,7 +176,7 @@ int32_t run(void* device, void* step, const int32_t* batch, int64_t words, talar
 int32_t read_bandwidth(void* device, int64_t bytes, double* result, talaria_status* status) {
   int32_t code = sync(device, status);
   if (code != TALARIA_OK) return code;
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     if (bytes >= free_memory()) throw Fault{TALARIA_OUT_OF_MEMORY, "there is less memory free than is to be read"};
     *result = measure_read_bandwidth(bytes, of(device).pool);
   });

@@ -13,23 +13,6 @@ namespace talaria::gpu {
 
 namespace {
 
-// Runs a body that may throw, and reports.
-template <typename Body>
-int32_t guarded(talaria_status* status, Body body) noexcept {
-  try {
-    body();
-    return TALARIA_OK;
-  } catch (const Fault& fault) {
-    return report(status, fault.code, fault.text.c_str());
-  } catch (const std::bad_alloc&) {
-    return report(status, TALARIA_OUT_OF_MEMORY, "the host is out of memory");
-  } catch (const std::system_error&) {
-    return report(status, TALARIA_OUT_OF_MEMORY, "the host has no more threads");
-  } catch (const std::exception& thrown) {
-    return report(status, TALARIA_INVALID, thrown.what());
-  }
-}
-
 struct Device {
   Device(int32_t index, const talaria_device_options& options)
       : wait_limit_ms(options.wait_limit_ms), runtime(driver().open(index)), uploader(*runtime), scratch(*runtime) {}
@@ -47,7 +30,7 @@ Device& of(void* device) { return *static_cast<Device*>(device); }
 
 int32_t device_count(talaria_status* status) {
   int32_t count = 0;
-  guarded(status, [&] { count = driver().device_count(); });
+  reporting(status, [&] { count = driver().device_count(); });
   return count;
 }
 
@@ -61,7 +44,7 @@ void require_device(int32_t index) {
 }
 
 int32_t device_info(int32_t index, talaria_device_info* info, talaria_status* status) {
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     require_device(index);
     Properties properties = driver().properties(index);
     info->activation_block = 32;
@@ -72,7 +55,7 @@ int32_t device_info(int32_t index, talaria_device_info* info, talaria_status* st
 }
 
 int32_t device_open(int32_t index, const talaria_device_options* options, void** device, talaria_status* status) {
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     require_device(index);
     *device = std::make_unique<Device>(index, *options).release();
   });
@@ -81,7 +64,7 @@ int32_t device_open(int32_t index, const talaria_device_options* options, void**
 void device_close(void* device) {
   auto* closed = static_cast<Device*>(device);
   talaria_status ignored{};
-  guarded(&ignored, [&] { closed->runtime->synchronize(); });
+  reporting(&ignored, [&] { closed->runtime->synchronize(); });
   delete closed;
 }
 
@@ -89,13 +72,13 @@ void device_close(void* device) {
 int32_t sync(void* device, talaria_status* status) {
   int32_t code = of(device).queue.wait(status);
   if (code != TALARIA_OK) return code;
-  return guarded(status, [&] { of(device).runtime->synchronize(); });
+  return reporting(status, [&] { of(device).runtime->synchronize(); });
 }
 
 int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** tensor, talaria_status* status) {
   int32_t code = of(device).queue.wait(status);
   if (code != TALARIA_OK) return code;
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     auto made = std::make_unique<Tensor>(*of(device).runtime, *desc, bytes);
     *tensor = made.get();
     of(device).tensors.emplace(made.get(), std::move(made));
@@ -107,7 +90,7 @@ void tensor_free(void* device, void* tensor) { of(device).tensors.erase(tensor);
 int32_t write(void* device, void* tensor, int64_t offset, const uint8_t* source, int64_t bytes, talaria_status* status) {
   int32_t code = of(device).queue.wait(status);
   if (code != TALARIA_OK) return code;
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     Device& d = of(device);
     auto& target = *static_cast<Tensor*>(tensor);
     if (target.desc.kind == TALARIA_WEIGHT) {
@@ -122,14 +105,14 @@ int32_t write(void* device, void* tensor, int64_t offset, const uint8_t* source,
 int32_t read(void* device, void* tensor, int64_t offset, uint8_t* target, int64_t bytes, talaria_status* status) {
   int32_t code = sync(device, status);
   if (code != TALARIA_OK) return code;
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     of(device).runtime->download(target, static_cast<Tensor*>(tensor)->memory.data() + offset, bytes);
     of(device).runtime->synchronize();
   });
 }
 
 int32_t step_new(void* device, const talaria_step_options* options, void** step, talaria_status* status) {
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     Device& d = of(device);
     auto made = std::make_unique<Step>(*options, *d.runtime, d.scratch, d.wait_limit_ms, d.queue.cancelled());
     *step = made.get();
@@ -138,20 +121,20 @@ int32_t step_new(void* device, const talaria_step_options* options, void** step,
 }
 
 int32_t step_append(void*, void* step, int32_t op, const void* args, talaria_status* status) {
-  return guarded(status, [&] { static_cast<Step*>(step)->append(op, args); });
+  return reporting(status, [&] { static_cast<Step*>(step)->append(op, args); });
 }
 
 int32_t step_end(void* device, void* step, talaria_status* status) {
   int32_t code = sync(device, status);  // the scratch memory may be exchanged
   if (code != TALARIA_OK) return code;
-  return guarded(status, [&] { static_cast<Step*>(step)->end(); });
+  return reporting(status, [&] { static_cast<Step*>(step)->end(); });
 }
 
 void step_free(void* device, void* step) { of(device).steps.erase(step); }
 
 // What only queues work on the device is run here; what would keep the caller waiting goes to the queue's own thread.
 int32_t run(void* device, void* step, const int32_t* batch, int64_t words, talaria_status* status) {
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     Device& d = of(device);
     auto* run = static_cast<Step*>(step);
     if (!d.runtime->properties().host_runs && !run->meets_others() && d.queue.idle()) return run->run(batch);
@@ -177,7 +160,7 @@ double best_pass_ms(Runtime& runtime, const Launch& pass, int passes) {
 int32_t read_bandwidth(void* device, int64_t bytes, double* result, talaria_status* status) {
   int32_t code = sync(device, status);
   if (code != TALARIA_OK) return code;
-  return guarded(status, [&] {
+  return reporting(status, [&] {
     Runtime& runtime = *of(device).runtime;
     constexpr uint32_t threads = 256;
     uint32_t blocks = static_cast<uint32_t>(std::max(1, runtime.properties().processors)) * 8;
