@@ -398,7 +398,7 @@ std::vector<Variant> variants_of(const Format& format, const char* mode) {
   bool int8 = std::strcmp(mode, "int8") == 0;
   if (int8 && !format.quantised()) return result;
   result.push_back({mode, "tile", int8 ? 128 : 64, 64});
-  if (format.type == TALARIA_F32) return result;  // matrix units would round it
+  if (!int8 && format.type != TALARIA_F16) return result;  // a matrix unit would round the weights
   if (simt::lanes == 32) {
     result.push_back({mode, "mma", 128, 64});
     result.push_back({mode, "wmma", 128, 64});
