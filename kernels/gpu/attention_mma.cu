@@ -1,7 +1,8 @@
 // Attention of runs of rows of one sequence on the matrix unit, for caches in F16 and Q8_0.
 //
-// A warp has 16 queries of a tile. Weights, and values in Q8_0, are rounded to f16. Scores have no such error, as exponents
-// would magnify it: a query is the sum of two f16 numbers, and the scales of keys in Q8_0 are applied to sums of codes.
+// A warp has 16 queries of a tile. Queries and weights are sums of two f16 numbers, and the scales of keys in Q8_0 are
+// applied to sums of codes: a weight rounded to f16 once moved so many int8 codes of the next product that a golden file
+// was over its bound. Only values in Q8_0 are rounded to f16.
 #include "attention_runs.h"
 #include "maths.h"
 #include "mma.h"
@@ -167,9 +168,13 @@ DEVICE void add_values(const AttentionArgs& a, const MmaMemory& memory, const fl
   uint32_t lane = lane_index(), row = lane / 8 % 2 * 8 + lane % 8, piece = lane / 16;
   UNROLL
   for (int p = 0; p < position_tiles; p += 2) {
-    uint32_t weights[4];
+    uint32_t weights[4], rest[4];
     UNROLL
-    for (int w = 0; w < 4; w++) weights[w] = pack_halves(weight[p + w / 2][w % 2 * 2], weight[p + w / 2][w % 2 * 2 + 1]);
+    for (int w = 0; w < 4; w++) {
+      float low = weight[p + w / 2][w % 2 * 2], high = weight[p + w / 2][w % 2 * 2 + 1];
+      weights[w] = pack_halves(low, high);
+      rest[w] = pack_halves(low - low_half(weights[w]), high - high_half(weights[w]));
+    }
     UNROLL
     for (int n = 0; n < depth_steps; n++) {
       if (16 * n >= a.kv.head_dim) continue;
@@ -179,6 +184,7 @@ DEVICE void add_values(const AttentionArgs& a, const MmaMemory& memory, const fl
       for (int j = 0; j < 2; j++) {
         uint32_t values[2] = {words[2 * j], words[2 * j + 1]};
         mma_m16n8k16_f16(state.value[2 * n + j], weights, values);
+        mma_m16n8k16_f16(state.value[2 * n + j], rest, values);
       }
     }
   }

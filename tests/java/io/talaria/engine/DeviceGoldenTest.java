@@ -27,7 +27,8 @@ class DeviceGoldenTest {
     private static final int ENOUGH_ROWS = 20;
 
     /** What the emulator has time for; ci/test.sh --all runs all files there. */
-    private static final Set<String> ON_EMULATOR = Set.of("nano-Q4_K_M.gguf", "wide-Q6_K.gguf");
+    private static final Set<String> ON_EMULATOR =
+            Set.of("nano-F16.gguf", "nano-Q4_K_M.gguf", "gqa128-Q8_0.gguf", "wide-Q6_K.gguf");
 
     /** Devices, but for the reference, times golden files. */
     static Stream<Arguments> cases() {
