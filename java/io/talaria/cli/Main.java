@@ -29,6 +29,7 @@ import picocli.CommandLine.Command;
             LogitsCommand.class,
             DevicesCommand.class,
             DoctorCommand.class,
+            ConvertCommand.class,
             SynthesizeCommand.class,
             BenchCommand.class,
             ValidateCommand.class

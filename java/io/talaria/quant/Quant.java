@@ -65,6 +65,7 @@ public final class Quant {
     public static void encode(TensorType type, float[] source, int at, byte[] target, int targetAt, int elements) {
         check(type, target.length, targetAt, source.length, at, elements);
         switch (type) {
+            case F32 -> PlainNumbers.encodeF32(source, at, target, targetAt, elements);
             case F16 -> PlainNumbers.encodeF16(source, at, target, targetAt, elements);
             case BF16 -> PlainNumbers.encodeBf16(source, at, target, targetAt, elements);
             case Q8_0 -> {

@@ -169,7 +169,8 @@ class QuantEncodeTest {
 
     @Test
     void typesWithoutAnEncoderAreRefused() {
-        for (TensorType type : EnumSet.complementOf(EnumSet.of(TensorType.F16, TensorType.BF16, TensorType.Q8_0))) {
+        for (TensorType type :
+                EnumSet.complementOf(EnumSet.of(TensorType.F32, TensorType.F16, TensorType.BF16, TensorType.Q8_0))) {
             IllegalArgumentException e = assertThrows(
                     IllegalArgumentException.class,
                     () -> Quant.encode(type, new float[256], 0, new byte[2048], 0, 256),
