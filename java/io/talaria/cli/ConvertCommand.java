@@ -29,7 +29,8 @@ final class ConvertCommand implements Callable<Integer> {
     @Option(
             names = "--type",
             paramLabel = "TYPE",
-            description = "F32, BF16, F16, Q8_0 or another that 'talaria quantize' takes. Default: as in the folder.")
+            description =
+                    "F32, BF16, F16 or a quantised one (see 'talaria quantize --help'). Default: as in the folder.")
     private String type;
 
     @Option(names = "--threads", paramLabel = "N", description = "How many encode. Default: as many as processors.")

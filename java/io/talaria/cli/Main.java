@@ -30,6 +30,7 @@ import picocli.CommandLine.Command;
             DevicesCommand.class,
             DoctorCommand.class,
             ConvertCommand.class,
+            QuantizeCommand.class,
             SynthesizeCommand.class,
             BenchCommand.class,
             ValidateCommand.class

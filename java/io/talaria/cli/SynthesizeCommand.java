@@ -36,7 +36,7 @@ final class SynthesizeCommand implements Callable<Integer> {
     @Option(
             names = "--format",
             paramLabel = "FORMAT",
-            description = "Q4_K_M, Q6_K, Q8_0, Q4_0, F16, BF16 or F32. Default: ${DEFAULT-VALUE}.")
+            description = "Q4_K_M, Q5_K_M, Q6_K, Q8_0, Q4_0, F16, BF16 or F32. Default: ${DEFAULT-VALUE}.")
     private String format = "Q4_K_M";
 
     @Option(

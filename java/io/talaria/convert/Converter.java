@@ -1,10 +1,8 @@
 package io.talaria.convert;
 
 import io.talaria.convert.MixtralTensors.Planned;
-import io.talaria.gguf.GgufFile;
 import io.talaria.gguf.GgufWriter;
 import io.talaria.model.LoadProgress;
-import io.talaria.model.Model;
 import io.talaria.model.ModelConfig;
 import io.talaria.quant.Recipe;
 import io.talaria.quant.TensorType;
@@ -77,27 +75,24 @@ public final class Converter implements AutoCloseable {
      */
     public void write(Path target, int threads, LoadProgress progress) throws IOException {
         GgufWriter writer = new GgufWriter();
+        notes.clear();
         putMetadata(writer);
-        long total = 0;
-        for (Planned tensor : tensors) {
-            total += type(tensor).bytes(tensor.rows().rows() * tensor.rows().columns());
-        }
-        WriteProgress written = new WriteProgress(progress, total);
+        TypeChoice choice = new TypeChoice(recipe, List.of(), config.layers(), notes::add);
+        WriteProgress written = new WriteProgress(progress);
         try (RowEncoder encoder = new RowEncoder(threads)) {
             for (Planned tensor : tensors) {
+                HfRows rows = tensor.rows();
+                TensorType type = choice.of(tensor.name(), rows.columns());
+                written.expect(type.bytes(rows.rows() * rows.columns()));
                 writer.addTensor(
                         tensor.name(),
-                        type(tensor),
+                        type,
                         tensor.shape(),
-                        channel -> encoder.write(tensor.rows(), type(tensor), channel, written));
+                        channel -> encoder.write(tensor.name(), rows, type, false, channel, written));
             }
-            check(writer, target);
+            WholeFile.check(writer, target);
             writer.write(target);
         }
-    }
-
-    private TensorType type(Planned tensor) {
-        return recipe.type(tensor.name(), config.layers()).orElseThrow();
     }
 
     private void putMetadata(GgufWriter writer) throws IOException {
@@ -105,24 +100,8 @@ public final class Converter implements AutoCloseable {
         Path name = folder.path().toRealPath().getFileName();
         writer.putString("general.name", name == null ? "" : name.toString());
         HfModelConfig.put(writer, config);
-        writer.putUint32("general.file_type", recipe.fileType());
-        if (recipe.base().quantised()) {
-            writer.putUint32("general.quantization_version", 2);
-        }
-        notes.clear();
+        WholeFile.putRecipe(writer, recipe);
         notes.addAll(TokenizerFiles.put(writer, folder, config.vocabulary()));
-    }
-
-    /** Refuses, before hours of work, what would be refused when the file is opened. */
-    private void check(GgufWriter writer, Path target) throws IOException {
-        GgufFile header = writer.open(target.toString(), (tensor, offset, bytes) -> {
-            throw new IOException("nothing is read of a file that is only checked");
-        });
-        try (Model model = Model.of(header)) {
-            if (header.metadata().has(TokenizerFiles.MODEL)) {
-                model.tokenizer();
-            }
-        }
     }
 
     @Override

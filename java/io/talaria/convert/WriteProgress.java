@@ -3,15 +3,19 @@ package io.talaria.convert;
 import io.talaria.model.LoadProgress;
 import java.util.function.LongConsumer;
 
-/** Adds up the bytes that are written. */
+/** Adds up the bytes that are to be written, and those that are. */
 final class WriteProgress implements LongConsumer {
     private final LoadProgress progress;
-    private final long total;
+    private long total;
     private long done;
 
-    WriteProgress(LoadProgress progress, long total) {
+    WriteProgress(LoadProgress progress) {
         this.progress = progress;
-        this.total = total;
+    }
+
+    /** So many more bytes will be written. */
+    void expect(long bytes) {
+        total += bytes;
     }
 
     @Override

@@ -11,11 +11,12 @@ import java.util.stream.Collectors;
  * Which type each tensor of a Mixtral has: what the common tools make of a model with 8 experts.
  *
  * <p>Q4_K_M is the recipe since January 2024: attention k and v in Q8_0, its output in Q5_K, the experts' down
- * projections in Q6_K in half of the layers, the output in Q6_K, everything else in Q4_K. Norms and routers are F32 in
- * every recipe.
+ * projections in Q6_K in half of the layers, the output in Q6_K, everything else in Q4_K. Q5_K_M is the same with Q5_K in
+ * place of Q4_K. Norms and routers are F32 in every recipe.
  */
 public enum Recipe {
     Q4_K_M(TensorType.Q4_K, 15),
+    Q5_K_M(TensorType.Q5_K, 17),
     Q6_K(TensorType.Q6_K, 18),
     Q8_0(TensorType.Q8_0, 7),
     Q4_0(TensorType.Q4_0, 2),
@@ -33,10 +34,11 @@ public enum Recipe {
         this.fileType = fileType;
     }
 
-    /** The recipe of this name in any case, or null. */
+    /** The recipe of this name in any case, or null; Q4_K and Q5_K are short for Q4_K_M and Q5_K_M, as elsewhere. */
     public static Recipe of(String name) {
+        String wanted = name.toUpperCase(Locale.ROOT);
         for (Recipe recipe : values()) {
-            if (recipe.name().equals(name.toUpperCase(Locale.ROOT))) {
+            if (recipe.name().equals(wanted) || recipe.name().equals(wanted + "_M")) {
                 return recipe;
             }
         }
@@ -71,7 +73,7 @@ public enum Recipe {
         if (name.equals("output.weight")) {
             return Optional.of(output());
         }
-        if (name.equals("output_norm.weight")) {
+        if (alwaysF32(name)) {
             return Optional.of(TensorType.F32);
         }
         Matcher inLayer = IN_LAYER.matcher(name);
@@ -80,7 +82,6 @@ public enum Recipe {
         }
         return Optional.ofNullable(
                 switch (inLayer.group(2)) {
-                    case "attn_norm", "ffn_norm", "ffn_gate_inp" -> TensorType.F32;
                     case "attn_q" -> query();
                     case "attn_k", "attn_v" -> keyAndValue();
                     case "attn_output" -> attentionOutput();
@@ -90,12 +91,17 @@ public enum Recipe {
                 });
     }
 
+    /** True for norms and routers, which are small, and which every recipe and device has in F32. */
+    public static boolean alwaysF32(String name) {
+        return name.endsWith("norm.weight") || name.endsWith("ffn_gate_inp.weight");
+    }
+
     public TensorType embedding() {
         return base;
     }
 
     public TensorType output() {
-        return base == TensorType.Q4_K || base == TensorType.Q4_0 ? TensorType.Q6_K : base;
+        return base.quantised() && base != TensorType.Q8_0 ? TensorType.Q6_K : base;
     }
 
     public TensorType query() {
@@ -103,7 +109,7 @@ public enum Recipe {
     }
 
     public TensorType keyAndValue() {
-        return this == Q4_K_M || this == Q6_K ? TensorType.Q8_0 : base;
+        return base.quantised() ? TensorType.Q8_0 : base;
     }
 
     public TensorType attentionOutput() {
@@ -115,7 +121,8 @@ public enum Recipe {
     }
 
     public TensorType down(int layer, int layers) {
-        return this == Q4_K_M && moreBits(layer, layers) ? TensorType.Q6_K : base;
+        boolean mixed = this == Q4_K_M || this == Q5_K_M;
+        return mixed && moreBits(layer, layers) ? TensorType.Q6_K : base;
     }
 
     /** The first and last eighth of the layers, and every third between. */
