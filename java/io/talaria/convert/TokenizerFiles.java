@@ -51,7 +51,9 @@ final class TokenizerFiles {
     static List<String> put(GgufWriter writer, HfFolder folder, int size) throws IOException {
         Optional<Path> path = folder.file("tokenizer.model");
         if (path.isEmpty()) {
-            return List.of("the folder has no tokenizer.model, so the file has no tokenizer and takes token ids only");
+            String other = folder.file("tokenizer.json").isPresent() ? " (tokenizer.json is not read)" : "";
+            return List.of(
+                    "the folder has no tokenizer.model" + other + ", so the file has no tokenizer and takes token ids only");
         }
         SentencePieceModel model = read(path.get());
         JsonNode config = folder.json(CONFIG).orElse(MissingNode.getInstance());
