@@ -79,7 +79,7 @@ public final class Converter implements AutoCloseable {
         putMetadata(writer);
         TypeChoice choice = new TypeChoice(recipe, List.of(), config.layers(), notes::add);
         WriteProgress written = new WriteProgress(progress);
-        try (RowEncoder encoder = new RowEncoder(threads)) {
+        try (RowEncoder encoder = new RowEncoder(folder.path(), threads)) {
             for (Planned tensor : tensors) {
                 HfRows rows = tensor.rows();
                 TensorType type = choice.of(tensor.name(), rows.columns());

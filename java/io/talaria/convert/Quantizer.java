@@ -103,7 +103,7 @@ public final class Quantizer implements AutoCloseable {
         TypeChoice choice = new TypeChoice(recipe, overrides, model.config().layers(), notes::add);
         choice.check(tensors.stream().map(Planned::name).toList());
         WriteProgress bytes = new WriteProgress(progress);
-        try (RowEncoder encoder = new RowEncoder(threads)) {
+        try (RowEncoder encoder = new RowEncoder(inputs().getFirst(), threads)) {
             for (Planned tensor : tensors) {
                 TensorType type = choice.of(tensor.name(), tensor.rows().columns());
                 bytes.expect(type.bytes(tensor.rows().rows() * tensor.rows().columns()));

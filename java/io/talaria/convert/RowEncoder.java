@@ -6,6 +6,7 @@ import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.ExecutionException;
@@ -22,10 +23,13 @@ final class RowEncoder implements AutoCloseable {
     private static final int RUN_ELEMENTS = 1 << 18;
     private static final float LARGEST_HALF = 65_504;
 
+    private final Path input;
     private final int threads;
     private final ExecutorService workers;
 
-    RowEncoder(int threads) {
+    /** @param input what is read, for messages */
+    RowEncoder(Path input, int threads) {
+        this.input = input;
         this.threads = threads;
         this.workers = Executors.newFixedThreadPool(threads, task -> {
             Thread thread = new Thread(task, "encode");
@@ -77,7 +81,7 @@ final class RowEncoder implements AutoCloseable {
         }
     }
 
-    private static Run encode(String name, RowSource source, TensorType type, boolean measure, long row, int count)
+    private Run encode(String name, RowSource source, TensorType type, boolean measure, long row, int count)
             throws IOException {
         int elements = Math.multiplyExact(count, source.columns());
         float[] values = new float[elements];
@@ -93,12 +97,12 @@ final class RowEncoder implements AutoCloseable {
         return new Run(bytes, WriteError.of(values, decoded));
     }
 
-    private static void check(String name, TensorType type, float[] values) throws ModelException {
+    private void check(String name, TensorType type, float[] values) throws ModelException {
         boolean wide = type == TensorType.F32 || type == TensorType.BF16;
         float largest = wide ? Float.MAX_VALUE : LARGEST_HALF;
         for (float value : values) {
             if (!(Math.abs(value) <= largest)) {
-                throw new ModelException("the tensor '" + name + "' has the value " + value
+                throw new ModelException(input + ": the tensor '" + name + "' has the value " + value
                         + (Float.isFinite(value) ? ", too large for " + type + ": write it in BF16" : ", no number"));
             }
         }

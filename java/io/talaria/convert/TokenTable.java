@@ -9,11 +9,15 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /** The tokens of a vocabulary as it is put together: those of the tokenizer, added ones, and unused ones at the end. */
 final class TokenTable {
     /** Added tokens are found by their text, so nothing is ever merged to one. */
     private static final float ADDED_SCORE = -1000;
+
+    /** Texts that structure prompts whatever their files say: as control tokens they cannot be written by anybody. */
+    private static final Pattern MARKER = Pattern.compile("<\\|.*\\|>");
 
     private final Path file;
     private final int size;
@@ -28,6 +32,9 @@ final class TokenTable {
         this.file = file;
         this.size = size;
         this.pieces = new ArrayList<>(own);
+        this.pieces.replaceAll(piece -> piece.type() == TokenType.USER_DEFINED.number() && isMarker(piece.text())
+                ? new Piece(piece.text(), piece.score(), TokenType.CONTROL.number())
+                : piece);
         if (own.size() > size) {
             throw fault("it has " + own.size() + " tokens where config.json says " + size);
         }
@@ -47,8 +54,12 @@ final class TokenTable {
         if (same && (!special || old.type() == TokenType.UNKNOWN.number() || old.type() == TokenType.BYTE.number())) {
             return;
         }
-        TokenType type = special ? TokenType.CONTROL : TokenType.USER_DEFINED;
+        TokenType type = special || isMarker(text) ? TokenType.CONTROL : TokenType.USER_DEFINED;
         pieces.set((int) id, new Piece(text, same ? old.score() : ADDED_SCORE, type.number()));
+    }
+
+    private static boolean isMarker(String text) {
+        return MARKER.matcher(text).matches();
     }
 
     /** Gives every id that has no token an unused one. */

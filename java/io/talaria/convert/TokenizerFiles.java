@@ -52,8 +52,8 @@ final class TokenizerFiles {
         Optional<Path> path = folder.file("tokenizer.model");
         if (path.isEmpty()) {
             String other = folder.file("tokenizer.json").isPresent() ? " (tokenizer.json is not read)" : "";
-            return List.of(
-                    "the folder has no tokenizer.model" + other + ", so the file has no tokenizer and takes token ids only");
+            return List.of("the folder has no tokenizer.model" + other
+                    + ", so the file has no tokenizer and takes token ids only");
         }
         SentencePieceModel model = read(path.get());
         JsonNode config = folder.json(CONFIG).orElse(MissingNode.getInstance());

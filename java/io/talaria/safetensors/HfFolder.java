@@ -186,12 +186,6 @@ public final class HfFolder implements AutoCloseable {
         return path.isEmpty() ? Optional.empty() : Optional.of(JsonReader.read(path.get()));
     }
 
-    /** The object in tokenizer.json, which may be larger than other files, if it is there. */
-    public Optional<JsonNode> tokenizerJson() throws IOException {
-        Optional<Path> path = file("tokenizer.json");
-        return path.isEmpty() ? Optional.empty() : Optional.of(JsonReader.readTokenizer(path.get()));
-    }
-
     /**
      * Fills the target's remaining space with a tensor's data.
      *

@@ -14,65 +14,50 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** Reads JSON that may be hostile: every name once, and no more of anything than the limits say. */
 final class JsonReader {
-    private static final JsonReader SMALL = new JsonReader(SafetensorsLimits.JSON_BYTES, SafetensorsLimits.JSON_TOKENS);
-    private static final JsonReader TOKENIZER =
-            new JsonReader(SafetensorsLimits.TOKENIZER_BYTES, SafetensorsLimits.TOKENIZER_TOKENS);
     private static final int NUMBER_CHARACTERS = 64;
 
-    private final int maximumBytes;
-    private final JsonMapper mapper;
+    private static final JsonMapper MAPPER = mapper();
 
-    private JsonReader(int maximumBytes, int maximumTokens) {
-        this.maximumBytes = maximumBytes;
+    private JsonReader() {}
+
+    private static JsonMapper mapper() {
         StreamReadConstraints constraints = StreamReadConstraints.builder()
-                .maxDocumentLength(maximumBytes)
-                .maxTokenCount(maximumTokens)
+                .maxDocumentLength(SafetensorsLimits.JSON_BYTES)
+                .maxTokenCount(SafetensorsLimits.JSON_TOKENS)
                 .maxNestingDepth(SafetensorsLimits.JSON_DEPTH)
                 .maxNameLength(SafetensorsLimits.NAME_BYTES)
-                .maxStringLength(maximumBytes)
+                .maxStringLength(SafetensorsLimits.JSON_BYTES)
                 .maxNumberLength(NUMBER_CHARACTERS)
                 .build();
         JsonFactory factory = JsonFactory.builder()
                 .streamReadConstraints(constraints)
                 .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                 .build();
-        this.mapper = JsonMapper.builder(factory)
+        return JsonMapper.builder(factory)
                 .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                 .build();
     }
 
-    /** The object in a small file. */
+    /** The object in a file. */
     static JsonNode read(Path path) throws IOException {
-        return SMALL.readFile(path);
-    }
-
-    /** The object in a tokenizer.json. */
-    static JsonNode readTokenizer(Path path) throws IOException {
-        return TOKENIZER.readFile(path);
+        try (InputFile file = InputFile.open(path)) {
+            if (file.size() > SafetensorsLimits.JSON_BYTES) {
+                throw SafetensorsException.of(
+                        SafetensorsFault.JSON_TOO_LARGE,
+                        path,
+                        "it has more than " + SafetensorsLimits.JSON_BYTES + " bytes");
+            }
+            ByteBuffer bytes = ByteBuffer.allocate((int) file.size());
+            file.fill(0, bytes);
+            return parse(path, bytes.array());
+        }
     }
 
     /** The object that these bytes of a file spell. */
     static JsonNode parse(Path path, byte[] bytes) throws SafetensorsException {
-        return SMALL.object(path, bytes);
-    }
-
-    private JsonNode readFile(Path path) throws IOException {
-        try (InputFile file = InputFile.open(path)) {
-            long size = file.size();
-            if (size > maximumBytes) {
-                throw SafetensorsException.of(
-                        SafetensorsFault.JSON_TOO_LARGE, path, "it has more than " + maximumBytes + " bytes");
-            }
-            ByteBuffer bytes = ByteBuffer.allocate((int) size);
-            file.fill(0, bytes);
-            return object(path, bytes.array());
-        }
-    }
-
-    private JsonNode object(Path path, byte[] bytes) throws SafetensorsException {
         JsonNode node;
         try {
-            node = mapper.readTree(bytes);
+            node = MAPPER.readTree(bytes);
         } catch (JacksonException e) {
             throw SafetensorsException.of(
                     SafetensorsFault.JSON_INVALID,

@@ -19,12 +19,6 @@ public final class SafetensorsLimits {
     /** Bytes of a name in JSON. */
     public static final int NAME_BYTES = 1024;
 
-    /** Bytes of tokenizer.json, whose vocabulary and merges are one JSON text. */
-    public static final int TOKENIZER_BYTES = 64 << 20;
-
-    /** Tokens of tokenizer.json. */
-    public static final int TOKENIZER_TOKENS = 4_000_000;
-
     /** Tensors of a model, all shards together. */
     public static final int TENSORS = 100_000;
 

@@ -197,7 +197,9 @@ class QuantizerTest {
         for (float value : new float[] {Float.NaN, Float.POSITIVE_INFINITY, 65_505}) {
             Path bad = withValue(value);
             IOException e = assertThrows(IOException.class, () -> quantize(bad, Recipe.Q4_K_M, false));
-            assertTrue(e.getMessage().contains("'output.weight' has the value " + value), e.getMessage());
+            assertTrue(
+                    e.getMessage().contains("bad.gguf: the tensor 'output.weight' has the value " + value),
+                    e.getMessage());
             try (Stream<Path> files = Files.list(out.getParent())) {
                 assertEquals(0, files.count());
             }

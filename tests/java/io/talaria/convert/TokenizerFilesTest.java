@@ -32,7 +32,7 @@ class TokenizerFilesTest {
                "0": {"content": "<unk>", "special": true},
                "2": {"content": "</s>", "special": true},
                "600": {"content": "<|im_end|>", "special": true},
-               "601": {"content": "<|im_start|>", "special": true},
+               "601": {"content": "<|im_start|>", "special": false},
                "602": {"content": "plain", "special": false}},
              "eos_token": "<|im_end|>", "bos_token": {"content": "<s>"}, "add_bos_token": true,
              "chat_template": "{{ messages }}"}""";
@@ -99,6 +99,8 @@ class TokenizerFilesTest {
         assertEquals(TokenType.CONTROL, vocabulary.type(600));
         assertEquals(TokenType.CONTROL, vocabulary.type(601));
         assertEquals(TokenType.USER_DEFINED, vocabulary.type(602));
+        assertEquals("<|tool|>", vocabulary.piece(3));
+        assertEquals(TokenType.CONTROL, vocabulary.type(3)); // user-defined in tokenizer.model
         assertEquals(TokenType.UNUSED, vocabulary.type(603));
         assertEquals("other", vocabulary.piece(604));
         assertEquals(TokenType.UNKNOWN, vocabulary.type(0));
