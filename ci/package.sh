@@ -115,6 +115,8 @@ if [ -n "$golden" ]; then
       "$image/tests/data/golden"
   done
 fi
+mkdir -p "$image/models"
+cp -R models/talaria-small "$image/models"
 cp README.md "$image"
 for notice in LICENSE NOTICE; do
   [ ! -f "$notice" ] || cp "$notice" "$image"

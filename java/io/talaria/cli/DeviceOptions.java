@@ -1,5 +1,6 @@
 package io.talaria.cli;
 
+import io.talaria.TalariaBuilder;
 import io.talaria.backend.Activations;
 import io.talaria.backend.Backends;
 import io.talaria.backend.Device;
@@ -47,6 +48,21 @@ final class DeviceOptions {
         boolean reference() {
             return isReference(device);
         }
+
+        /** Has a model computed this way. */
+        TalariaBuilder configure(TalariaBuilder builder) {
+            return builder.device(device)
+                    .threads(threads)
+                    .activations(activations)
+                    .kvType(kvType);
+        }
+    }
+
+    /** A device with what is usual there. */
+    static Choice plain(String device) {
+        DeviceOptions options = new DeviceOptions();
+        options.device = device;
+        return options.choose();
     }
 
     Choice choose() {

@@ -25,17 +25,13 @@ final class TalkOptions {
                             + " it; slower.")
     private boolean batchInvariant;
 
-    /** Loads the model that was named, or else the random one of the tests. */
+    /** Loads the model that was named, or else the small one that ships with Talaria. */
     Talaria open(String model) throws IOException {
         DeviceOptions.Choice choice = devices.choose();
         if (context != null && context < 2) {
             throw new BadArgumentException("--context " + context + ": write 2 or more");
         }
-        TalariaBuilder builder = Talaria.builder(ModelPath.openOrDefault(model))
-                .device(choice.device())
-                .threads(choice.threads())
-                .activations(choice.activations())
-                .kvType(choice.kvType())
+        TalariaBuilder builder = choice.configure(Talaria.builder(ModelPath.openOrDefault(model)))
                 .context(context == null ? 0 : context)
                 .parallel(1)
                 .batchInvariant(batchInvariant)
