@@ -38,7 +38,7 @@ static void spoil_device_open(dice* d) {
     case 2: options.size = (uint32_t)hostile32(d); break;
     case 3: options.wait_limit_ms = -(int32_t)roll(d, 1000) - 1; break;
     case 4: options.threads = one_in(d, 2) ? -1 - (int32_t)roll(d, 1000) : 1025 + (int32_t)roll(d, 1000); break;
-    case 5: options.reserved = 1 + (int32_t)roll(d, 1000); break;
+    case 5: options.plan_only = 2 + (int32_t)roll(d, 1000); break;
     default: bytes = hostile_bytes(d, bytes);
   }
   uint64_t handle = open_device(d, backend, index, options, bytes);
