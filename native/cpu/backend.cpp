@@ -128,7 +128,11 @@ int32_t sync(void* device, talaria_status* status) { return of(device).queue.wai
 int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** tensor, talaria_status* status) {
   return reporting(status, [&] {
     bool plan_only = of(device).plan_only;
-    int64_t available = plan_only ? most_planned_bytes : free_memory();
+    if (plan_only && bytes > most_planned_bytes) {
+      throw Fault{TALARIA_OUT_OF_MEMORY, std::string("tensor ") + desc->label + " needs " + std::to_string(bytes) +
+                                             " bytes, more than any machine has"};
+    }
+    int64_t available = plan_only ? INT64_MAX : free_memory();
     // The kernel hands out more than there is and kills the process later; so ask first.
     if (bytes >= available) {
       throw Fault{TALARIA_OUT_OF_MEMORY, std::string("tensor ") + desc->label + " needs " + std::to_string(bytes) +

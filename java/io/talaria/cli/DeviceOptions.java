@@ -74,9 +74,6 @@ final class DeviceOptions {
         if (names.isEmpty()) {
             names = List.of(Backends.best());
         }
-        if (names.stream().anyMatch(String::isBlank)) {
-            throw new BadArgumentException("--device " + device + ": a name is empty");
-        }
         if (!placed.isEmpty() && !names.equals(placed)) {
             throw new BadArgumentException(
                     "--device " + device + ": the placement file is for " + String.join(",", placed));

@@ -117,7 +117,7 @@ final class PlanCommand implements Callable<Integer> {
     private int plan(Model opened, DeviceOptions.Choice choice, PlanSetting setting) throws IOException {
         Planner planner = new Planner(opened, planDevices(choice), split.places(opened.config()));
         PlanReport report = PlanReport.of(opened, planner, setting);
-        split.write(report.names(), report.plan().placement());
+        split.write(report.plan().names(), report.plan().placement());
         if (json) {
             Json.print(report.facts());
         } else {

@@ -42,10 +42,6 @@ record PlanReport(
                 plan.fits() ? "" : Advice.fix(planner, setting));
     }
 
-    List<String> names() {
-        return plan.shares().stream().map(share -> share.device().name()).toList();
-    }
-
     Map<String, Object> facts() {
         Map<String, Object> facts = new LinkedHashMap<>();
         facts.put("model", model);

@@ -10,23 +10,28 @@ import java.util.stream.Collectors;
 public final class Advice {
     private Advice() {}
 
-    /** What is too large, in bytes of each device that is short of them. */
+    /** What is too large, in GB of each device that has too little. */
     public static String problem(MemoryPlan plan) {
+        boolean one = plan.shares().size() == 1;
         return plan.shares().stream()
                 .filter(share -> !share.fits())
-                .map(share -> String.format(
-                        Locale.ROOT,
-                        "it takes %.2f GB of %s (weights %.2f, KV cache %.2f, scratch %.2f, driver %.2f), where %.2f GB"
-                                + " are free: %.2f GB too many",
-                        gigabytes(share.bytes()),
-                        share.device().name(),
-                        gigabytes(share.use().weights()),
-                        gigabytes(share.use().kv()),
-                        gigabytes(share.use().scratch()),
-                        gigabytes(share.overheadBytes()),
-                        gigabytes(share.device().freeBytes()),
-                        gigabytes(share.bytes() - share.device().freeBytes())))
+                .map(share ->
+                        (one ? "it takes " : "its part on " + share.device().name() + " takes ") + problem(share))
                 .collect(Collectors.joining("; "));
+    }
+
+    private static String problem(MemoryPlan.Share share) {
+        return String.format(
+                Locale.ROOT,
+                "%.2f GB (weights %.2f, KV cache %.2f, scratch %.2f, driver %.2f) where %.2f GB are free, which is %.2f GB"
+                        + " too many",
+                gigabytes(share.bytes()),
+                gigabytes(share.use().weights()),
+                gigabytes(share.use().kv()),
+                gigabytes(share.use().scratch()),
+                gigabytes(share.overheadBytes()),
+                gigabytes(share.device().freeBytes()),
+                gigabytes(share.bytes() - share.device().freeBytes()));
     }
 
     /** What to do about it; the smallest change that helps. */

@@ -75,7 +75,8 @@ public final class Deployment implements AutoCloseable {
         if (!plan.fits()) {
             throw new DeviceException(
                     DeviceException.Kind.OUT_OF_MEMORY,
-                    model.name() + " does not fit: " + Advice.problem(plan) + "; " + Advice.fix(planner, setting));
+                    model.name() + " does not fit on " + String.join(",", plan.names()) + ": " + Advice.problem(plan)
+                            + "; " + Advice.fix(planner, setting));
         }
         return Optional.of(plan);
     }

@@ -31,6 +31,10 @@ public record MemoryPlan(Placement placement, List<Share> shares) {
         }
     }
 
+    public List<String> names() {
+        return shares.stream().map(share -> share.device().name()).toList();
+    }
+
     public boolean fits() {
         return shares.stream().allMatch(Share::fits);
     }
