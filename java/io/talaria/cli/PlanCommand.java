@@ -1,7 +1,7 @@
 package io.talaria.cli;
 
 import io.talaria.TalariaBuilder;
-import io.talaria.bench.Recipe;
+import io.talaria.quant.Recipe;
 import io.talaria.bench.SyntheticModel;
 import io.talaria.bench.SyntheticShape;
 import io.talaria.engine.Engine;

@@ -10,7 +10,7 @@ import io.talaria.backend.BatchShape;
 import io.talaria.backend.DeviceInfo;
 import io.talaria.backend.MemoryUse;
 import io.talaria.backend.OpenOptions;
-import io.talaria.bench.Recipe;
+import io.talaria.quant.Recipe;
 import io.talaria.bench.SyntheticModel;
 import io.talaria.bench.SyntheticShape;
 import io.talaria.engine.Engine;
