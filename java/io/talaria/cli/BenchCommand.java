@@ -1,7 +1,9 @@
 package io.talaria.cli;
 
+import io.talaria.backend.Backends;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
+import io.talaria.backend.DeviceInfo;
 import io.talaria.bench.Bench;
 import io.talaria.bench.OpBench;
 import io.talaria.bench.Roofline;
@@ -135,6 +137,11 @@ final class BenchCommand implements Callable<Integer> {
                         choice.activations(), choice.kvType(), DecoderOptions.blocksFor((int) positions()), rows)
                 .withRouting();
         PlanSetting setting = new PlanSetting(options, Bench::prepare, Optional.empty());
+        // Before the model takes the memory that is read. What several devices read together is no one number.
+        boolean one = choice.devices().size() == 1;
+        OptionalDouble bandwidth = one ? bandwidth(choice) : OptionalDouble.empty();
+        DeviceInfo device = info(choice.devices());
+        OptionalDouble nominal = one ? NominalBandwidth.of(device) : OptionalDouble.empty();
         try (Deployment deployment = Deployment.open(
                 opened,
                 choice.devices(),
@@ -148,8 +155,6 @@ final class BenchCommand implements Callable<Integer> {
             if (deployment.plan().isPresent()) {
                 split.write(choice.devices(), deployment.plan().get().placement());
             }
-            Device device = deployment.devices().getFirst();
-            OptionalDouble bandwidth = bandwidth(device);
             Bench bench = new Bench(deployment.decoder(), synthetic.named());
             List<Bench.Result> results = run(bench, ModelSummary.of(opened));
             double[] shares = bench.expertShares();
@@ -157,14 +162,13 @@ final class BenchCommand implements Callable<Integer> {
                     ? Optional.of(new OpBench(bench).measure(opened.weights(), depth, repetitions))
                     : Optional.empty();
             String name = synthetic.named() ? synthetic.name() : model;
-            return new BenchReport(
-                    name, device.info(), bandwidth, NominalBandwidth.of(device.info()), results, shares, verbs);
+            return new BenchReport(name, device, bandwidth, nominal, results, shares, verbs);
         }
     }
 
     /** What the device reads at best; empty if it does not measure that, as those that are there to check others. */
-    private static OptionalDouble bandwidth(Device device) {
-        try {
+    private static OptionalDouble bandwidth(DeviceOptions.Choice choice) {
+        try (Device device = choice.open()) {
             return OptionalDouble.of(device.readBandwidth(BANDWIDTH_BYTES));
         } catch (DeviceException e) {
             if (e.kind() != DeviceException.Kind.UNSUPPORTED) {
@@ -172,6 +176,19 @@ final class BenchCommand implements Callable<Integer> {
             }
             return OptionalDouble.empty();
         }
+    }
+
+    /** A device, or several as one. */
+    private static DeviceInfo info(List<String> names) {
+        return names.stream()
+                .map(Backends::info)
+                .reduce((a, b) -> new DeviceInfo(
+                        a.device() + "," + b.device(),
+                        a.name() + " and " + b.name(),
+                        a.memoryBytes() + b.memoryBytes(),
+                        a.freeBytes() + b.freeBytes(),
+                        a.activationBlock()))
+                .orElseThrow();
     }
 
     private List<Bench.Result> run(Bench bench, ModelSummary summary) {

@@ -1,7 +1,6 @@
 package io.talaria.cli;
 
 import io.talaria.TalariaBuilder;
-import io.talaria.quant.Recipe;
 import io.talaria.bench.SyntheticModel;
 import io.talaria.bench.SyntheticShape;
 import io.talaria.engine.Engine;
@@ -14,6 +13,7 @@ import io.talaria.placement.MemoryPlan;
 import io.talaria.placement.PlanDevice;
 import io.talaria.placement.PlanSetting;
 import io.talaria.placement.Planner;
+import io.talaria.quant.Recipe;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -81,6 +81,9 @@ final class PlanCommand implements Callable<Integer> {
         }
         if (slots < 1 || slots > TalariaBuilder.DEFAULT_CHUNK) {
             throw new BadArgumentException("--slots " + slots + ": write 1 to " + TalariaBuilder.DEFAULT_CHUNK);
+        }
+        if ("all".equals(gpu) && split.filesNamed()) {
+            throw new BadArgumentException("--gpu all: --placement and --placement-out are for one list of devices");
         }
         List<String> placed = split.read();
         if (gpu != null && devices.named()) {

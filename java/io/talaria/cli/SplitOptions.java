@@ -32,6 +32,11 @@ final class SplitOptions {
 
     private Optional<PlacementFile> file = Optional.empty();
 
+    /** Whether a file was named. */
+    boolean filesNamed() {
+        return placement != null || out != null;
+    }
+
     /** Reads the placement file, if one was named, and returns its devices. */
     List<String> read() throws IOException {
         if (out != null) {

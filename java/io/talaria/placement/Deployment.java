@@ -57,7 +57,11 @@ public final class Deployment implements AutoCloseable {
             setting.prepare().accept(decoder);
             return new Deployment(devices, decoder, plan);
         } catch (IOException | RuntimeException | Error e) {
-            devices.forEach(Device::close);
+            try {
+                closeAll(devices);
+            } catch (RuntimeException second) {
+                e.addSuppressed(second);
+            }
             throw e;
         }
     }
@@ -120,7 +124,25 @@ public final class Deployment implements AutoCloseable {
     /** Frees everything. Closing twice does nothing. */
     @Override
     public void close() {
-        decoder.close();
-        devices.forEach(Device::close);
+        try {
+            decoder.close();
+        } finally {
+            closeAll(devices);
+        }
+    }
+
+    /** All of them, whatever one says. */
+    private static void closeAll(List<Device> devices) {
+        RuntimeException failure = null;
+        for (Device device : devices) {
+            try {
+                device.close();
+            } catch (RuntimeException e) {
+                failure = e;
+            }
+        }
+        if (failure != null) {
+            throw failure;
+        }
     }
 }

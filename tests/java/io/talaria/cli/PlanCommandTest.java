@@ -164,6 +164,7 @@ class PlanCommandTest {
             {"--kv q4_0", "plan", "--shape", MIXTRAL, "--gpu", "H200", "--kv", "q4_0"},
             {"not there yet", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "ffn"},
             {"write experts or layers", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "rows"},
+            {"for one list of devices", "plan", "--shape", MIXTRAL, "--gpu", "all", "--placement-out", "x.json"},
             {"fits always", "plan", "--shape", MIXTRAL, "--device", "reference"},
         };
         for (String[] mistake : mistakes) {
