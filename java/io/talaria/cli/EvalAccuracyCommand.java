@@ -72,11 +72,14 @@ final class EvalAccuracyCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         DeviceOptions.Choice choice = devices.choose();
+        if (perplexity || against != null) {
+            choice.device(); // their logits are read from one device
+        }
         DeviceOptions.Choice other = against == null ? null : DeviceOptions.plain(against);
         List<Question> questions = questions();
         Asked asked = ask(choice, questions);
         Map<String, Object> facts = new LinkedHashMap<>();
-        facts.put("device", choice.device());
+        facts.put("device", String.join(",", choice.devices()));
         put(facts, asked.accuracy);
         if (perplexity) {
             facts.put("perplexity", loss(choice, questions).perplexity());
@@ -132,7 +135,9 @@ final class EvalAccuracyCommand implements Callable<Integer> {
             List<int[]> prompts = new ArrayList<>();
             questions.forEach(question -> prompts.add(talaria.encode(Prompt.chat(question.messages()))));
             return new Asked(
-                    prompts, Accuracy.measure(talaria, questions, new Progress("Asking " + choice.device())::at));
+                    prompts,
+                    Accuracy.measure(
+                            talaria, questions, new Progress("Asking " + String.join(",", choice.devices()))::at));
         } catch (ContextFullException e) {
             throw new BadArgumentException("a question is too long: " + e.getMessage());
         } catch (InterruptedException e) {
