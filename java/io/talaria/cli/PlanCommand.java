@@ -39,7 +39,12 @@ final class PlanCommand implements Callable<Integer> {
     private static final Map<Recipe, Double> CLAIMS =
             new EnumMap<>(Map.of(Recipe.Q4_K_M, 26.8, Recipe.Q6_K, 38.4, Recipe.Q8_0, 47.2, Recipe.F16, 93.9));
 
-    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "Path of a GGUF file.")
+    @Parameters(
+            paramLabel = "MODEL",
+            arity = "0..1",
+            description =
+                    "Path of a GGUF file. Default: with --gpu mixtral-8x7b:Q4_K_M, else the small model that ships"
+                            + " with Talaria.")
     private String model;
 
     @Mixin
@@ -76,9 +81,6 @@ final class PlanCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         synthetic.check(model);
-        if (model == null && !synthetic.named()) {
-            throw new BadArgumentException("name either a MODEL or --shape SHAPE:FORMAT");
-        }
         if (slots < 1 || slots > TalariaBuilder.DEFAULT_CHUNK) {
             throw new BadArgumentException("--slots " + slots + ": write 1 to " + TalariaBuilder.DEFAULT_CHUNK);
         }
@@ -90,11 +92,19 @@ final class PlanCommand implements Callable<Integer> {
             throw new BadArgumentException("--gpu and --device: name one of them");
         }
         DeviceOptions.Choice choice = gpu == null ? devices.choose(placed) : devices.chooseFor("cuda");
-        try (Model opened = synthetic.named() ? synthetic.open() : ModelPath.open(model)) {
+        try (Model opened = open()) {
             opened.requireExperts();
             PlanSetting setting = setting(choice, positions(opened.config().context()));
             return "all".equals(gpu) ? table(opened, setting) : plan(opened, choice, setting);
         }
+    }
+
+    /** Who asks for GPUs means the model that they are bought for. */
+    private Model open() throws IOException {
+        if (model == null && !synthetic.named() && gpu != null) {
+            return SyntheticModel.open(SyntheticShape.preset("mixtral-8x7b").orElseThrow(), Recipe.Q4_K_M);
+        }
+        return synthetic.named() ? synthetic.open() : ModelPath.openOrDefault(model);
     }
 
     private int positions(int trained) {

@@ -155,7 +155,6 @@ class PlanCommandTest {
     @Test
     void mistakesAreNamed() {
         String[][] mistakes = {
-            {"name either a MODEL or --shape", "plan"},
             {"is in no row of the catalogue", "plan", "--shape", MIXTRAL, "--gpu", "GeForce 256"},
             {"may be any of NVIDIA RTX 5090, ", "plan", "--shape", MIXTRAL, "--gpu", "5090"},
             {"--gpu and --device", "plan", "--shape", MIXTRAL, "--gpu", "H200", "--device", "cpu"},
