@@ -33,6 +33,7 @@ enum Needs : uint32_t {
   MMA_F16 = 2,    // mma.m16n8k16 on f16: sm_80 and later
   MFMA = 4,       // gfx908, gfx90a: 64 lanes
   WMMA = 8,       // gfx11
+  SIMDGROUP = 16,  // matrices of a simdgroup: Apple's GPUs, whose `tile` kernels have smaller tiles
 };
 
 struct Properties {
