@@ -1,7 +1,7 @@
 // What a lane does with a piece of a weight's row: one struct per format, for products of few rows.
 //
 // A chunk is what one load of 16 bytes brings. Of a quantised format it holds runs of 16 values, each within a block of 32
-// activations: run i begins at column `column[i]` and is scale[i] * code - minimum[i]. Loads are apart from decoding, so
+// activations: run i begins at column `column[i]` (run_column) and is scale[i] * code - minimum[i]. Loads are apart from decoding, so
 // that those of several rows are under way at once.
 #pragma once
 
@@ -41,6 +41,7 @@ struct Q4_0 {
     Words4 nibbles;
     uint16_t d;
   };
+  static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return chunk * 32 + i * 16; }
   static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
     int64_t block = row * (m.columns / 32) + chunk;
     return {load_once<Words4>(m.first + block * 16), reinterpret_cast<const GLOBAL uint16_t*>(m.second)[block]};
@@ -54,7 +55,7 @@ struct Q4_0 {
       c.code[1][i] = word_of(raw.nibbles, i) >> 4 & 0x0f0f0f0f;
     }
     UNROLL
-    for (int i = 0; i < 2; i++) c.scale[i] = d, c.minimum[i] = 8.0f * d, c.column[i] = chunk * 32 + i * 16;
+    for (int i = 0; i < 2; i++) c.scale[i] = d, c.minimum[i] = 8.0f * d, c.column[i] = run_column(chunk, i);
     return c;
   }
 };
@@ -65,6 +66,7 @@ struct Q8_0 {
     Words4 codes;
     uint16_t d;
   };
+  static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return chunk * 16 + i * 16; }
   static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
     int64_t at = row * m.columns + chunk * 16;
     return {load_once<Words4>(m.first + at), reinterpret_cast<const GLOBAL uint16_t*>(m.second)[at / 32]};
@@ -73,7 +75,7 @@ struct Q8_0 {
     Chunk<1> c;
     UNROLL
     for (int i = 0; i < 4; i++) c.code[0][i] = word_of(raw.codes, i);
-    c.scale[0] = half_to_float(raw.d), c.minimum[0] = 0, c.column[0] = chunk * 16;
+    c.scale[0] = half_to_float(raw.d), c.minimum[0] = 0, c.column[0] = run_column(chunk, 0);
     return c;
   }
 };
@@ -93,12 +95,15 @@ DEVICE void head_group(const LOCAL Words4& head, int g, LOCAL float* scale, LOCA
   *minimum = half_to_float(static_cast<uint16_t>(head.x >> 16)) * static_cast<float>(m);
 }
 
+DEVICE int32_t group_column(int32_t chunk, int i) { return chunk / 2 * 64 + i * 32 + chunk % 2 * 16; }
+
 // Chunk t of a block's 8: the nibbles of groups 2j and 2j + 1 (j = t / 2), their first or second half.
 struct Q4_K {
   CONSTANT int values = 32, runs = 2;
   struct Raw {
     Words4 nibbles, head;
   };
+  static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return group_column(chunk, i); }
   static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
     int64_t at = row * (m.columns / 32) + chunk;
     return {load_once<Words4>(m.first + at * 16), *reinterpret_cast<const GLOBAL Words4*>(m.second + at / 8 * 16)};
@@ -114,7 +119,7 @@ struct Q4_K {
     UNROLL
     for (int i = 0; i < 2; i++) {
       head_group(raw.head, 2 * j + i, &c.scale[i], &c.minimum[i]);
-      c.column[i] = chunk / 8 * 256 + j * 64 + i * 32 + chunk % 2 * 16;
+      c.column[i] = run_column(chunk, i);
     }
     return c;
   }
@@ -126,6 +131,7 @@ struct Q5_K {
   struct Raw {
     Words4 nibbles, fifth, head;
   };
+  static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return group_column(chunk, i); }
   static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
     int64_t at = row * (m.columns / 32) + chunk;
     return {load_once<Words4>(m.first + at * 16),
@@ -144,7 +150,7 @@ struct Q5_K {
     UNROLL
     for (int i = 0; i < 2; i++) {
       head_group(raw.head, 2 * j + i, &c.scale[i], &c.minimum[i]);
-      c.column[i] = chunk / 8 * 256 + j * 64 + i * 32 + chunk % 2 * 16;
+      c.column[i] = run_column(chunk, i);
     }
     return c;
   }
@@ -159,6 +165,9 @@ struct Q6_K {
     uint16_t d;
   };
   static DEVICE_MEMBER int32_t first_column(int32_t chunk) { return chunk % 8 / 4 * 128 + chunk % 4 * 16; }
+  static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) {
+    return chunk / 8 * 256 + first_column(chunk) + i * 64;
+  }
   static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
     int64_t at = row * (m.columns / 32) + chunk, block = at / 8;
     const GLOBAL int8_t* scales = reinterpret_cast<const GLOBAL int8_t*>(m.third) + block * 16 + first_column(chunk) / 16;
@@ -180,7 +189,7 @@ struct Q6_K {
     UNROLL
     for (int i = 0; i < 2; i++) {
       c.scale[i] = d * static_cast<float>(raw.scale[i]), c.minimum[i] = 32.0f * c.scale[i];
-      c.column[i] = chunk / 8 * 256 + first_column(chunk) + i * 64;
+      c.column[i] = run_column(chunk, i);
     }
     return c;
   }
