@@ -10,7 +10,7 @@ constant constexpr int32_t at_once = 4;  // loads that a lane has under way
 struct alignas(16) SplitMemory {
   float score[ATTENTION_MOST_POSITIONS][most_heads];  // then weights
   float sum[most_heads * most_dim];                   // weighted values
-  int64_t begin[ATTENTION_MOST_POSITIONS];  // where a position's values begin in the cache
+  int64_t begin[ATTENTION_MOST_POSITIONS];            // where a position's values begin in the cache
 };
 
 struct CombineMemory {
@@ -43,8 +43,9 @@ DEVICE SplitPlace split_place(Place at, constant KvArg& kv, int32_t count) {
 
 // Loads eight values of `at_once` positions from `base` on. What is not there is loaded from elsewhere, to be ignored.
 template <typename Kv>
-DEVICE void load_positions(constant KvArg& kv, const device uint8_t* cache, const threadgroup SplitMemory& memory, const thread SplitPlace& place,
-                           uint32_t base, thread typename Kv::Raw (&raw)[at_once]) {
+DEVICE void load_positions(constant KvArg& kv, const device uint8_t* cache, const threadgroup SplitMemory& memory,
+                           const thread SplitPlace& place, uint32_t base,
+                           thread typename Kv::Raw (&raw)[at_once]) {
   int32_t dim = place.dims > 0 ? place.dim : 0;
   UNROLL
   for (int u = 0; u < at_once; u++) {
@@ -75,13 +76,15 @@ DEVICE float scattered_sum(Place at, thread float (&value)[HEADS], uint32_t lane
 
 // scale * q k of every position and head
 template <typename Kv, int HEADS>
-DEVICE void split_scores(Place at, constant AttentionArgs& a, threadgroup SplitMemory& memory, const thread SplitPlace& place,
-                         const device float* const thread (&q)[HEADS]) {
+DEVICE void split_scores(Place at, constant AttentionArgs& a, threadgroup SplitMemory& memory,
+                         const thread SplitPlace& place, const device float* q, int32_t heads) {
   float query[HEADS][8];
   UNROLL
   for (int h = 0; h < HEADS; h++) {
     UNROLL
-    for (int i = 0; i < 8; i++) query[h][i] = i < place.dims ? q[h][place.dim + i] : 0.0f;
+    for (int i = 0; i < 8; i++) {  // past the last head, its again
+      query[h][i] = i < place.dims ? q[(h < heads ? h : heads - 1) * a.kv.head_dim + place.dim + i] : 0.0f;
+    }
   }
   uint32_t in_position = at.lane() % place.lanes;
   for (uint32_t base = 0; base < static_cast<uint32_t>(place.count); base += at_once * place.step) {
@@ -124,7 +127,8 @@ DEVICE void split_weights(Place at, threadgroup SplitMemory& memory, uint32_t co
 
 // memory.sum = the sum of the weighted values: each lane adds its positions, then lanes are added, then warps.
 template <typename Kv, int HEADS>
-DEVICE void split_values(Place at, constant AttentionArgs& a, threadgroup SplitMemory& memory, const thread SplitPlace& place) {
+DEVICE void split_values(Place at, constant AttentionArgs& a, threadgroup SplitMemory& memory,
+                         const thread SplitPlace& place) {
   float sum[HEADS][8];
   UNROLL
   for (int h = 0; h < HEADS; h++) {
@@ -171,22 +175,21 @@ DEVICE void split_values(Place at, constant AttentionArgs& a, threadgroup SplitM
 }
 
 template <typename Kv, int HEADS>
-DEVICE void attend_split(Place at, constant AttentionArgs& a, threadgroup SplitMemory& memory, int64_t row, int32_t begin, int32_t count) {
+DEVICE void attend_split(Place at, constant AttentionArgs& a, threadgroup SplitMemory& memory, int64_t row, int32_t begin,
+                         int32_t count) {
   int32_t group = a.heads / (a.kv.width / a.kv.head_dim), dim = a.kv.head_dim;
   int32_t blocks = (group + HEADS - 1) / HEADS;  // of a group's heads
-  int32_t kv_head = static_cast<int32_t>(at.block.y) / blocks, in_group = static_cast<int32_t>(at.block.y) % blocks * HEADS;
+  int32_t kv_head = static_cast<int32_t>(at.block.y) / blocks;
+  int32_t in_group = static_cast<int32_t>(at.block.y) % blocks * HEADS;
   int32_t first_head = kv_head * group + in_group, heads = group - in_group < HEADS ? group - in_group : HEADS;
   SplitPlace place = split_place(at, a.kv, count);
   device float* part = a.partial +
                 ((static_cast<int64_t>(at.block.z) * a.splits + at.block.x) * a.heads + first_head) * (2 + dim);
-  const device float* q[HEADS];  // past the last head, its again
-  UNROLL
-  for (int h = 0; h < HEADS; h++) q[h] = a.q + (row * a.heads + first_head + (h < heads ? h : heads - 1)) * dim;
   for (int32_t p = static_cast<int32_t>(at.index); p < count; p += split_warps * 32) {
     memory.begin[p] = kv_row(a.kv, a.batch, row, begin + p) * a.kv.width + kv_head * dim;
   }
   barrier();
-  split_scores<Kv, HEADS>(at, a, memory, place, q);
+  split_scores<Kv, HEADS>(at, a, memory, place, a.q + (row * a.heads + first_head) * dim, heads);
   barrier();
   int32_t mine = static_cast<int32_t>(at.warp());
   bool live = mine < heads;
@@ -202,7 +205,8 @@ DEVICE void attend_split(Place at, constant AttentionArgs& a, threadgroup SplitM
 }
 
 template <typename Kv>
-DEVICE void attend_heads(Place at, constant AttentionArgs& a, threadgroup SplitMemory& memory, int64_t row, int32_t begin, int32_t count) {
+DEVICE void attend_heads(Place at, constant AttentionArgs& a, threadgroup SplitMemory& memory, int64_t row, int32_t begin,
+                         int32_t count) {
   if (a.block_heads == 4) {
     attend_split<Kv, 4>(at, a, memory, row, begin, count);
   } else if (a.block_heads == 2) {
@@ -251,10 +255,13 @@ KERNEL(attention_combine, AttentionArgs, 128) {
   int32_t head = static_cast<int32_t>(column) / a.kv.head_dim, dim = static_cast<int32_t>(column) % a.kv.head_dim;
   int32_t splits = a.batch.position[row] / a.split_positions + 1;
   int64_t stride = static_cast<int64_t>(a.heads) * (2 + a.kv.head_dim);  // from split to split
-  const device float* part = a.partial + at.block.y * a.splits * stride + static_cast<int64_t>(head) * (2 + a.kv.head_dim);
+  const device float* part =
+      a.partial + at.block.y * a.splits * stride + static_cast<int64_t>(head) * (2 + a.kv.head_dim);
 
   float maximum = part[0];
-  for (int32_t s = static_cast<int32_t>(warp); s < splits; s += split_warps) maximum = larger(maximum, part[s * stride]);
+  for (int32_t s = static_cast<int32_t>(warp); s < splits; s += split_warps) {
+    maximum = larger(maximum, part[s * stride]);
+  }
   memory.maximum[warp][lane] = maximum;
   barrier();
   for (uint32_t w = 0; w < split_warps; w++) maximum = larger(maximum, memory.maximum[w][lane]);

@@ -16,8 +16,8 @@ struct InputShared {
 };
 
 template <typename Mode, typename Format, int M>
-DEVICE void fill_results(Place at, constant AttentionInputArgs& a, constant WeightArg& weight, int64_t begin, const thread RowTile<M>& tile,
-                         threadgroup InputShared<M>& shared) {
+DEVICE void fill_results(Place at, constant AttentionInputArgs& a, constant WeightArg& weight, int64_t begin,
+                         const thread RowTile<M>& tile, threadgroup InputShared<M>& shared) {
   Matrix m = matrix_of(weight, 0), matrices[2] = {m, m};
   for (int r = static_cast<int>(at.warp()) * 2; r < rows_per_block; r += 2 * warps) {
     int64_t row[2] = {smaller(begin + r, weight.rows - 1), smaller(begin + r + 1, weight.rows - 1)};
@@ -34,8 +34,8 @@ DEVICE void fill_results(Place at, constant AttentionInputArgs& a, constant Weig
 
 // The weights of a layer may differ in type: a current Q4_K_M file has q in Q4_K and k and v in Q8_0.
 template <bool INT8, int M>
-DEVICE void fill_any(Place at, constant AttentionInputArgs& a, constant WeightArg& weight, int64_t begin, const thread RowTile<M>& tile,
-                     threadgroup InputShared<M>& shared) {
+DEVICE void fill_any(Place at, constant AttentionInputArgs& a, constant WeightArg& weight, int64_t begin,
+                     const thread RowTile<M>& tile, threadgroup InputShared<M>& shared) {
   switch (weight.type) {
     case TALARIA_F32: return fill_results<Plain, F32, M>(at, a, weight, begin, tile, shared);
     case TALARIA_F16: return fill_results<Plain, F16, M>(at, a, weight, begin, tile, shared);
@@ -89,7 +89,8 @@ DEVICE void attention_input(Place at, constant AttentionInputArgs& a, threadgrou
   if (which == 0) {
     if (live && column < weight.rows) a.q[row * weight.rows + column] = value;
   } else {
-    store_kv_block(a.kv, which == 1 ? a.kv.keys : a.kv.values, at.lane(), kv_row(a.kv, a.batch, row, position), begin, value, live);
+    device uint8_t* cache = which == 1 ? a.kv.keys : a.kv.values;
+    store_kv_block(a.kv, cache, at.lane(), kv_row(a.kv, a.batch, row, position), begin, value, live);
   }
 }
 

@@ -43,7 +43,8 @@ DEVICE float lanes_sum(float value) {
   return value;
 }
 
-DEVICE void load_queries(Place at, constant AttentionArgs& a, const thread AttentionTile& tile, threadgroup TileMemory& memory) {
+DEVICE void load_queries(Place at, constant AttentionArgs& a, const thread AttentionTile& tile,
+                         threadgroup TileMemory& memory) {
   int32_t pieces = a.kv.head_dim / 4;
   for (int32_t i = static_cast<int32_t>(at.index); i < ATTENTION_TILE_QUERIES * pieces; i += threads) {
     int32_t query = i / pieces, piece = i % pieces;
@@ -52,7 +53,8 @@ DEVICE void load_queries(Place at, constant AttentionArgs& a, const thread Atten
 }
 
 template <typename Kv>
-DEVICE void load_cache(Place at, constant AttentionArgs& a, const thread AttentionTile& tile, const device uint8_t* cache, threadgroup TileMemory& memory) {
+DEVICE void load_cache(Place at, constant AttentionArgs& a, const thread AttentionTile& tile,
+                       const device uint8_t* cache, threadgroup TileMemory& memory) {
   int32_t pieces = a.kv.head_dim / 8;
   int64_t first = static_cast<int64_t>(tile.kv_head) * a.kv.head_dim;
   _Pragma("unroll 4")
@@ -90,7 +92,8 @@ DEVICE void weigh(Place at, constant AttentionArgs& a, const thread AttentionTil
   }
 }
 
-DEVICE void add_values(Place at, constant AttentionArgs& a, const threadgroup TileMemory& memory, thread TileState& state) {
+DEVICE void add_values(Place at, constant AttentionArgs& a, const threadgroup TileMemory& memory,
+                       thread TileState& state) {
   int first = static_cast<int>(at.index / 16) * lane_queries, piece = static_cast<int>(at.index % 16);
   for (int p = 0; p < tile_positions; p++) {
     UNROLL
@@ -103,7 +106,8 @@ DEVICE void add_values(Place at, constant AttentionArgs& a, const threadgroup Ti
   }
 }
 
-DEVICE void store_tile(Place at, constant AttentionArgs& a, const thread AttentionTile& tile, const thread TileState& state) {
+DEVICE void store_tile(Place at, constant AttentionArgs& a, const thread AttentionTile& tile,
+                       const thread TileState& state) {
   int first = static_cast<int>(at.index / 16) * lane_queries, column = static_cast<int>(at.index % 16) * 4;
   UNROLL
   for (int i = 0; i < lane_queries; i++) {
@@ -118,12 +122,14 @@ DEVICE void store_tile(Place at, constant AttentionArgs& a, const thread Attenti
 }
 
 template <typename Kv>
-DEVICE void attend_tile(Place at, constant AttentionArgs& a, const thread AttentionTile& tile, threadgroup TileMemory& memory) {
+DEVICE void attend_tile(Place at, constant AttentionArgs& a, const thread AttentionTile& tile,
+                        threadgroup TileMemory& memory) {
   TileState state;
+  Floats4 none = {0, 0, 0, 0};
   UNROLL
   for (int i = 0; i < lane_queries; i++) {
     state.maximum[i] = bits_float(0xff800000), state.sum[i] = 0;
-    state.value[i][0] = state.value[i][1] = {0, 0, 0, 0};
+    state.value[i][0] = none, state.value[i][1] = none;
   }
   load_queries(at, a, tile, memory);
   for (int32_t begin = 0; begin < tile.end; begin += tile_positions) {
@@ -144,7 +150,7 @@ DEVICE void attend_tile(Place at, constant AttentionArgs& a, const thread Attent
   store_tile(at, a, tile, state);
 }
 
-// --- finding tiles ----------------------------------------------------------------------------------------------------
+// --- finding tiles --------------------------------------------------------------------------------------------------
 
 // A row begins a tile where it does not follow the row before, and at every row number that is a multiple of tile_rows.
 DEVICE bool follows(constant BatchArg& batch, int32_t row, int32_t tile_rows) {

@@ -1,4 +1,4 @@
-// The first half of experts: gate, up and SiLU in one launch, the result rounded in the epilogue. Few rows; see product.cu.
+// The first half of experts: gate, up and SiLU in one launch, the result rounded in the epilogue. Few rows; see product.metal.
 //
 // A block of threads owns 32 rows of gate and up, as those give one block of int8 activations; a warp takes a row of each
 // at a time.

@@ -13,7 +13,8 @@ struct RouteShared {
 };
 
 // Partial dots of h with the experts' rows: where there are fewer experts than warps, several warps share one.
-DEVICE void router_dots(Place at, constant RouteArgs& a, const device float* h, int32_t shares, threadgroup RouteShared& shared) {
+DEVICE void router_dots(Place at, constant RouteArgs& a, const device float* h, int32_t shares,
+                        threadgroup RouteShared& shared) {
   Matrix router = matrix_of(a.router, 0);
   int32_t tasks = static_cast<int32_t>(a.router.rows) * shares;
   int32_t rounded = (tasks + route_warps - 1) / route_warps * route_warps;

@@ -38,7 +38,8 @@ DEVICE bool allowed(constant BatchArg& batch, int64_t wanted, uint32_t id) {
 }
 
 // Plain logits to keys, then the few that are adjusted once more.
-DEVICE void make_keys(Place at, constant TopLogitsArgs& a, int64_t wanted, const device float* logits, device uint64_t* keys) {
+DEVICE void make_keys(Place at, constant TopLogitsArgs& a, int64_t wanted, const device float* logits,
+                      device uint64_t* keys) {
   for (int64_t i = at.index; i < a.vocabulary; i += at.threads) {
     uint32_t id = static_cast<uint32_t>(i);
     keys[i] = allowed(a.batch, wanted, id) ? key_of(logits[i], id) : 0;
@@ -54,7 +55,8 @@ DEVICE void make_keys(Place at, constant TopLogitsArgs& a, int64_t wanted, const
     for (int32_t j = i; j < end; j++) {
       if (a.batch.adjust_token[j] != token) continue;
       float penalty = bits_float(static_cast<uint32_t>(a.batch.adjust_penalty[j]));
-      logit = (logit > 0 ? logit / penalty : logit * penalty) + bits_float(static_cast<uint32_t>(a.batch.adjust_add[j]));
+      float more = bits_float(static_cast<uint32_t>(a.batch.adjust_add[j]));
+      logit = (logit > 0 ? logit / penalty : logit * penalty) + more;
     }
     uint32_t id = static_cast<uint32_t>(token);
     keys[token] = allowed(a.batch, wanted, id) ? key_of(logit, id) : 0;

@@ -25,6 +25,7 @@ enum class Kernel : int32_t {
   count
 };
 const char* kernel_name(Kernel kernel);
+uint32_t kernel_needs(Kernel kernel);  // what of Needs a device must have to run it
 
 // What a kernel needs beyond the 32-lane subset that every device has. A kernel is there if its device has all of it.
 enum Needs : uint32_t {
