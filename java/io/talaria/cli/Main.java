@@ -29,6 +29,8 @@ import picocli.CommandLine.Command;
             LogitsCommand.class,
             DevicesCommand.class,
             DoctorCommand.class,
+            ConvertCommand.class,
+            QuantizeCommand.class,
             SynthesizeCommand.class,
             BenchCommand.class,
             ValidateCommand.class

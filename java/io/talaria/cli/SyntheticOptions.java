@@ -1,9 +1,9 @@
 package io.talaria.cli;
 
-import io.talaria.bench.Recipe;
 import io.talaria.bench.SyntheticModel;
 import io.talaria.bench.SyntheticShape;
 import io.talaria.model.Model;
+import io.talaria.quant.Recipe;
 import java.io.IOException;
 import picocli.CommandLine.Option;
 

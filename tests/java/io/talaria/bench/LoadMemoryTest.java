@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.talaria.model.ExpertLayout;
 import io.talaria.model.LoadProgress;
+import io.talaria.quant.Recipe;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
