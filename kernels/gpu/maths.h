@@ -44,11 +44,14 @@ struct SinCos {
   float sin, cos;
 };
 
-// Of an angle that may be large: it is reduced in double, as float32 would be off by 1e-3 at position 32,000.
-DEVICE SinCos sin_cos(double angle) {
-  double turns = angle * 0.63661977236758134;  // quarters
-  int64_t whole = static_cast<int64_t>(turns + (turns < 0 ? -0.5 : 0.5));
-  float r = static_cast<float>((turns - static_cast<double>(whole)) * 1.5707963267948966);  // in [-pi/4, pi/4]
+// Of an angle in 2^64ths of a turn, modulo 2^64: a position times a frequency in them is exact, however large, where
+// float32 would be off by 1e-3 at position 32,000, and not every GPU has a double.
+DEVICE SinCos sin_cos(uint64_t turns) {
+  constexpr uint64_t one = 1;
+  int32_t quarter = static_cast<int32_t>((turns + (one << 61)) >> 62);  // the nearest one
+  int64_t rest = static_cast<int64_t>(turns - (static_cast<uint64_t>(quarter) << 62));
+  float part = static_cast<float>(rest) * 2.16840434e-19f;       // 2^-62: of a quarter, in [-1/2, 1/2]
+  float r = fma(part, 1.57079637f, part * -4.37113883e-8f);      // pi / 2 in two parts
   float z = r * r;
   float s = fma(z, 2.7525562e-6f, -1.98408743e-4f);
   s = fma(s, z, 8.33333376e-3f);
@@ -58,7 +61,6 @@ DEVICE SinCos sin_cos(double angle) {
   c = fma(c, z, 4.16666456e-2f);
   c = fma(c, z, -0.5f);
   c = fma(c, z, 1.0f);
-  int32_t quarter = static_cast<int32_t>(whole & 3);
   float first = quarter & 1 ? c : s, second = quarter & 1 ? s : c;
   return {quarter & 2 ? -first : first, (quarter + 1) & 2 ? -second : second};
 }

@@ -25,6 +25,7 @@ enum class Kernel : int32_t {
   count
 };
 const char* kernel_name(Kernel kernel);
+uint32_t kernel_needs(Kernel kernel);  // what of Needs a device must have to run it
 
 // What a kernel needs beyond the 32-lane subset that every device has. A kernel is there if its device has all of it.
 enum Needs : uint32_t {
@@ -33,12 +34,14 @@ enum Needs : uint32_t {
   MMA_F16 = 2,    // mma.m16n8k16 on f16: sm_80 and later
   MFMA = 4,       // gfx908, gfx90a: 64 lanes
   WMMA = 8,       // gfx11
+  SIMDGROUP = 16,  // matrices of a simdgroup: Apple's GPUs, whose `tile` kernels have smaller tiles
 };
 
 struct Properties {
   std::string name;          // what the hardware calls itself
   std::string architecture;  // sm_90, gfx908, simt32
   int64_t memory_bytes = 0;
+  int64_t page_bytes = 256;  // that the driver hands out for what is not small
   int32_t processors = 0;    // multiprocessors, compute units
   int32_t lanes = 32;        // of a hardware warp
   int64_t shared_bytes = 48 << 10;  // of a block, at most
@@ -87,6 +90,9 @@ class Event {
 class Runtime {
  public:
   virtual ~Runtime() = default;
+  // By Memory (tensor.hpp), all together: as asked for, and in the driver's pages.
+  int64_t asked_bytes = 0, taken_bytes = 0;
+
   virtual const Properties& properties() const = 0;
   virtual int64_t free_bytes() = 0;
 

@@ -63,7 +63,7 @@ class BatchMixTest {
                 .flatMap(backend -> backend.devices().stream())
                 .anyMatch(info -> info.device().equals(name));
         assumeTrue(here, () -> "not tested: " + name + " is not here");
-        boolean slow = name.startsWith("simt");
+        boolean slow = LogitsRunner.isEmulated(name);
         DecoderOptions options = DecoderOptions.of(activations, kv, 6 * BLOCKS, ROWS)
                 .withLogits()
                 .withBatchInvariance();

@@ -30,12 +30,14 @@ class DeviceGoldenTest {
     private static final Set<String> ON_EMULATOR =
             Set.of("nano-F16.gguf", "nano-Q4_K_M.gguf", "gqa128-Q8_0.gguf", "wide-Q6_K.gguf");
 
-    /** Devices, but for the reference, times golden files. */
+    /** Devices, but for the reference, times golden files; of them those that {@code -Dtalaria.only=TEXT} names. */
     static Stream<Arguments> cases() {
         boolean all = Boolean.getBoolean("talaria.all");
+        String only = System.getProperty("talaria.only", "");
         return devices()
                 .flatMap(device -> GoldenModels.FILES.stream()
-                        .filter(file -> all || !device.startsWith("simt") || ON_EMULATOR.contains(file))
+                        .filter(file -> all || !LogitsRunner.isEmulated(device) || ON_EMULATOR.contains(file))
+                        .filter(file -> (device + " " + file).contains(only))
                         .map(file -> Arguments.of(device, file)));
     }
 
@@ -133,7 +135,7 @@ class DeviceGoldenTest {
         for (Activations mode : new Activations[] {Activations.HALF, Activations.INT8}) {
             Setting whole = Setting.of(device, mode, TensorType.Q8_0).invariant();
             float[][] expected = LogitsRunner.logits(prompt, whole);
-            for (int chunk : device.startsWith("simt") ? new int[] {1, 7} : new int[] {1, 2, 5, 7, 16}) {
+            for (int chunk : LogitsRunner.isEmulated(device) ? new int[] {1, 7} : new int[] {1, 2, 5, 7, 16}) {
                 Setting setting = whole.chunk(chunk).with(prompts.get(1).tokens());
                 float[][] computed = LogitsRunner.logits(prompt, setting);
                 for (int row = 0; row < expected.length; row++) {

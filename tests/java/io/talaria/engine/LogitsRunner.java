@@ -17,6 +17,12 @@ import java.util.List;
 
 /** Runs prompts of golden files as the {@code logits} command does. */
 final class LogitsRunner {
+    /** Whether a device is the emulator, on which a token takes a hundred times as long. */
+    static boolean isEmulated(String device) {
+        return device.startsWith("simt")
+                || device.startsWith("metal") && "1".equals(System.getenv("TALARIA_METAL_EMULATED"));
+    }
+
     /** How to run. */
     record Setting(
             String device, Activations activations, TensorType kv, int chunk, int[] company, boolean batchInvariant) {
@@ -56,9 +62,9 @@ final class LogitsRunner {
                 new Way(Integer.MAX_VALUE, true, 600),
                 new Way(Integer.MAX_VALUE, false, Integer.MAX_VALUE));
 
-        /** Those for a device. On the emulator, where a token takes a hundred times as long, a few; ci/test.sh --all has all. */
+        /** Those for a device: on the emulator a few, ci/test.sh --all has all. */
         static List<Way> of(String device) {
-            if (!device.startsWith("simt") || Boolean.getBoolean("talaria.all")) {
+            if (!isEmulated(device) || Boolean.getBoolean("talaria.all")) {
                 return ALL;
             }
             // The short prompts whole: what is stated of their medians holds for all of their rows.
