@@ -3,6 +3,7 @@ package io.talaria.backend;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /** One way of computing: {@code reference}, {@code cpu}, {@code cuda} and so on. Found by {@link Backends}. */
 public interface Backend {
@@ -17,6 +18,17 @@ public interface Backend {
 
     /** The shared library that computes, where it was found; empty if there is none. Never throws. */
     default Optional<Path> library() {
+        return Optional.empty();
+    }
+
+    /**
+     * A stand-in for a device, to plan with: weights, tensors and steps can be made on it as on the device itself, but
+     * take no memory and no time; {@link Device#memory} tells what they would take. Nothing can be read from it or run.
+     *
+     * @param index of a device that is here; empty for one that is not, of which it takes no less than any would
+     * @return empty if the backend has none
+     */
+    default Optional<Device> plan(OptionalInt index, OpenOptions options) {
         return Optional.empty();
     }
 

@@ -10,7 +10,7 @@ import picocli.CommandLine.Option;
 /** A made-up model instead of a file. */
 final class SyntheticOptions {
     @Option(
-            names = "--synthetic",
+            names = {"--synthetic", "--shape"},
             paramLabel = "SHAPE:FORMAT",
             description =
                     "A made-up model instead, such as nano:Q8_0 or mixtral-8x7b:Q4_K_M. Its random weights go to the"

@@ -145,7 +145,9 @@ class EncoderTest {
     /** Not more than 2 % over what llama.cpp's quantisers (commit d32676d) make of the same values. */
     @Test
     void errorsAreThoseOfOtherToolsAtMost() {
-        double[][] theirs = {{7.3709e-3, 1.1836e-2}, {3.4581e-3, 2.5209e-3}, {8.8376e-4, 6.6840e-4}, {7.8208e-5, 5.6842e-6}};
+        double[][] theirs = {
+            {7.3709e-3, 1.1836e-2}, {3.4581e-3, 2.5209e-3}, {8.8376e-4, 6.6840e-4}, {7.8208e-5, 5.6842e-6}
+        };
         for (int t = 0; t < TYPES.size(); t++) {
             for (int outliers = 0; outliers <= 1; outliers++) {
                 float[] values = values(9, outliers == 1);
