@@ -3,6 +3,7 @@ package io.talaria.backend;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.ServiceLoader;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -76,8 +77,9 @@ public final class Backends {
     /** The name of the best device present. */
     public static String best() {
         for (Backend backend : all()) {
-            if (PREFERENCE.contains(backend.name()) && backend.unavailable().isEmpty()) {
-                return backend.name() + ":0";
+            OptionalInt index = PREFERENCE.contains(backend.name()) ? backend.preferred() : OptionalInt.empty();
+            if (index.isPresent()) {
+                return backend.name() + ":" + index.getAsInt();
             }
         }
         return "reference";

@@ -1,4 +1,4 @@
-package io.talaria.backend.jni;
+package io.talaria.backend;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
@@ -11,8 +11,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.OpenOptions;
-import io.talaria.backend.Shape;
-import io.talaria.backend.TensorSource;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.io.InterruptedIOException;
