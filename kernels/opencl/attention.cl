@@ -123,22 +123,24 @@ void attention_split(TABLE_ARGS, KV_ARGS, __global const float* q, __global cons
   split_values(kv, values, at, count, score, scratch, mine, part);
 }
 
-// A work-item per column of a row. Grid: columns, rows.
+// Grid: heads, rows.
 KERNEL(ROW_LANES)
 void attention_combine(__global const int* batch, int position_at, __global const float* partial,
                        __global float* attended, int heads, int head_dim, int splits, int first_row) {
   long row = first_row + group_y();
-  int column = group_x() * ROW_LANES + lane_index();
-  if (row >= batch[0] || column >= heads * head_dim) return;
-  int head = column / head_dim, count = batch[position_at + row] / SPLIT_POSITIONS + 1;
+  if (row >= batch[0]) return;
+  int head = group_x(), count = batch[position_at + row] / SPLIT_POSITIONS + 1;
   long stride = (long)heads * (2 + head_dim);  // from split to split
   __global const float* part = partial + group_y() * splits * stride + head * (2 + head_dim);
-  float maximum = part[0], sum = 0, value = 0;
+  float maximum = part[0];
   for (int s = 1; s < count; s++) maximum = larger(maximum, part[s * stride]);
-  for (int s = 0; s < count; s++) {
-    float weight = exp_float(part[s * stride] - maximum);
-    sum = multiply_add(weight, part[s * stride + 1], sum);
-    value = multiply_add(weight, part[s * stride + 2 + column % head_dim], value);
+  for (int d = lane_index(); d < head_dim; d += ROW_LANES) {
+    float sum = 0, value = 0;
+    for (int s = 0; s < count; s++) {
+      float weight = exp_float(part[s * stride] - maximum);
+      sum = multiply_add(weight, part[s * stride + 1], sum);
+      value = multiply_add(weight, part[s * stride + 2 + d], value);
+    }
+    attended[(row * heads + head) * head_dim + d] = value / sum;
   }
-  attended[row * heads * head_dim + column] = value / sum;
 }

@@ -1,10 +1,12 @@
 // Moving bytes: file layouts to device layouts, and reading as fast as can be.
 #include "weights.clh"
 
-// Copies bytes [0, count) of every block of a row: block b's lie at source + b * stride, and go to target + b * count. Odd
-// addresses and 2-byte fields forbid wider moves; loading is bound by the bus.
+// Copies bytes [0, count) of every block of a row, a block at a time: block b's lie at source + b * stride, and go to
+// target + b * count. Odd addresses and 2-byte fields forbid wider moves; loading is bound by the bus.
 DEVICE void copy_field(__global const uchar* source, long stride, __global uchar* target, int count, int blocks) {
-  for (int i = lane_index(); i < blocks * count; i += ROW_LANES) target[i] = source[i / count * stride + i % count];
+  for (int b = lane_index(); b < blocks; b += ROW_LANES) {
+    for (int i = 0; i < count; i++) target[(long)b * count + i] = source[b * stride + i];
+  }
 }
 
 // A work-group per row of the file. Rows of the part are counted over all of its matrices.
@@ -50,7 +52,7 @@ void repack(__global const uchar* source, __global uchar* target, long matrix_by
     }
     default: {
       int bytes = columns * (type == TALARIA_F32 ? 4 : 2);
-      copy_field(source + group_x() * (long)bytes, bytes, to + within * row_bytes, bytes, 1);
+      copy_field(source + group_x() * (long)bytes, 2, to + within * row_bytes, 2, bytes / 2);
     }
   }
 }

@@ -37,7 +37,7 @@ class ArchitectureTest {
                 .layer("model")
                 .definedBy("io.talaria.model..")
                 .layer("devices")
-                .definedBy("io.talaria.backend.jni..", "io.talaria.backend.reference..")
+                .definedBy("io.talaria.backend.jni..", "io.talaria.backend.opencl..", "io.talaria.backend.reference..")
                 .layer("backend")
                 .definedBy("io.talaria.backend")
                 .layer("tokenizer")
@@ -101,10 +101,11 @@ class ArchitectureTest {
                 .check(CLASSES);
     }
 
-    /** JavaCPP stays behind one package, and JSON and the command line behind another. */
+    /** JavaCPP and JOCL stay behind a package each, and JSON and the command line behind another. */
     @Test
     void librariesStayWhereTheyBelong() {
         only("io.talaria.backend.jni..", "org.bytedeco..").check(CLASSES);
+        only("io.talaria.backend.opencl..", "org.jocl..").check(CLASSES);
         only("io.talaria.cli..", "picocli..").check(CLASSES);
         only("io.talaria.cli..", "tools.jackson..").check(CLASSES);
         only("io.talaria.cli..", "org.jline..").check(CLASSES);

@@ -24,7 +24,8 @@ sealed interface NativeTensor extends Tensor {
         @Override
         public void put(long offset, ByteBuffer source) {
             NativeStatus status = new NativeStatus();
-            ByteBuffer direct = direct(source.remaining()).put(source.duplicate()).flip();
+            ByteBuffer direct =
+                    direct(source.remaining()).put(source.duplicate()).flip();
             status.check(Native.talaria_write(0, handle, offset, direct, direct.remaining(), status.buffer()));
         }
 

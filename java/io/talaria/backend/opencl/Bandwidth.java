@@ -27,7 +27,15 @@ final class Bandwidth {
                 for (int pass = 0; pass < PASSES; pass++) {
                     long begin = System.nanoTime();
                     CL.clEnqueueNDRangeKernel(
-                            queue, kernel, 1, null, new long[] {(long) GROUPS * lanes}, new long[] {lanes}, 0, null, null);
+                            queue,
+                            kernel,
+                            1,
+                            null,
+                            new long[] {(long) GROUPS * lanes},
+                            new long[] {lanes},
+                            0,
+                            null,
+                            null);
                     CL.clFinish(queue);
                     best = Math.min(best, System.nanoTime() - begin);
                 }

@@ -80,7 +80,9 @@ final class BoundStep implements AutoCloseable {
             case Long number -> CL.clSetKernelArg(kernel, index, Sizeof.cl_long, Pointer.to(new long[] {number}));
             case Float number -> CL.clSetKernelArg(kernel, index, Sizeof.cl_float, Pointer.to(new float[] {number}));
             case Memory.Buffer buffer -> setBuffer(kernel, index, buffer.memory());
-            case Region region -> setBuffer(kernel, index, scratch.buffer(region).memory());
+            case Region region when region == Region.NOTHING -> CL.clSetKernelArg(kernel, index, Sizeof.cl_mem, null);
+            case Region region ->
+                setBuffer(kernel, index, scratch.buffer(region).memory());
             default -> throw new IllegalStateException("no argument of a kernel: " + value);
         }
     }
@@ -123,8 +125,7 @@ final class BoundStep implements AutoCloseable {
         }
         staged[stage].asIntBuffer().put(words);
         cl_event event = new cl_event();
-        CL.clEnqueueWriteBuffer(
-                queue, batch.memory(), false, 0, bytes, Pointer.to(staged[stage]), 0, null, event);
+        CL.clEnqueueWriteBuffer(queue, batch.memory(), false, 0, bytes, Pointer.to(staged[stage]), 0, null, event);
         arrived[stage] = event;
     }
 

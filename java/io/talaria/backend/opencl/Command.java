@@ -14,13 +14,7 @@ sealed interface Command {
     record Launch(Unit unit, String kernel, int lanes, long x, long y, long z, Object[] args) implements Command {}
 
     /** Copies the batch's rows; one of the two, or both, may be host tensors. */
-    record Copy(
-            Tensor target,
-            long targetOffset,
-            Tensor source,
-            long sourceOffset,
-            long rowBytes)
-            implements Command {}
+    record Copy(Tensor target, long targetOffset, Tensor source, long sourceOffset, long rowBytes) implements Command {}
 
     record Zero(Tensor target) implements Command {}
 

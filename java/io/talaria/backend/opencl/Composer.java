@@ -139,8 +139,9 @@ final class Composer {
 
     /** {@code SLOTS_ARGS} */
     private static LaunchArgs slots(LaunchArgs args, DeviceTensor slots) {
-        return args.add(slots.buffer(), slots.shape().planes(), (int) slots.shape().outer(), (int)
-                slots.shape().rows());
+        return args.add(
+                slots.buffer(), slots.shape().planes(), (int) slots.shape().outer(), (int)
+                        slots.shape().rows());
     }
 
     private static int columns(DeviceTensor tensor) {
@@ -200,7 +201,8 @@ final class Composer {
         boolean codes = takesCodes(weight);
         Object[] begin = which.array();
         for (DeviceTensor.Part part : weight.parts()) {
-            LaunchArgs args = new LaunchArgs().add(begin).in(in).weight(weight, part).tiles(pairs);
+            LaunchArgs args =
+                    new LaunchArgs().add(begin).in(in).weight(weight, part).tiles(pairs);
             args.add(target.buffer(), target.begin(), target.stride(), target.add() ? 1 : 0, grouped);
             launch(
                     Unit.of("product", weight.type(), codes, tileRows),
@@ -281,8 +283,7 @@ final class Composer {
             launch(ATTENTION, "attention_split", tuning.attentionLanes(), splits, headBlocks, count, split);
             LaunchArgs combine = new LaunchArgs().add(batch, at.position(), partial, attended.buffer());
             combine.add(heads, dim, splits, first);
-            long columns = parts((long) heads * dim, tuning.rowLanes());
-            launch(ATTENTION, "attention_combine", tuning.rowLanes(), columns, count, 1, combine);
+            launch(ATTENTION, "attention_combine", tuning.rowLanes(), heads, count, 1, combine);
         }
     }
 
@@ -300,7 +301,8 @@ final class Composer {
             DeviceTensor router,
             float epsilon) {
         PreparedRows none = prepared(Region.H_VALUES, 0, columns(x), false, false);
-        LaunchArgs args = new LaunchArgs().rows(batch).add(x.buffer(), norm.whole().buffer());
+        LaunchArgs args =
+                new LaunchArgs().rows(batch).add(x.buffer(), norm.whole().buffer());
         args.weight(router, router.whole()).add(router.type().id(), h.buffer(), routing.buffer());
         args.add(columns(routing) / 2, epsilon).out(none);
         launchRows(ROUTE, "route", shape.rows(), args);
@@ -354,7 +356,8 @@ final class Composer {
                 GROUPED_PAIRS,
                 slots);
         if (pairs.listed()) { // pairs whose expert is elsewhere are in no tile
-            LaunchArgs args = new LaunchArgs().add(batch).tiles(pairs).add(e.slots().buffer(), columns(e.slots()));
+            LaunchArgs args =
+                    new LaunchArgs().add(batch).tiles(pairs).add(e.slots().buffer(), columns(e.slots()));
             launchRows(ROUTE, "zero_absent", count, args);
         }
     }
@@ -372,8 +375,8 @@ final class Composer {
         int most = listed ? (int) Math.min(pairs, parts(pairs, Tuning.TILE_ROWS) + held) : pairs;
         Object map = e.map().<Object>map(DeviceTensor::buffer).orElse(Region.NOTHING);
         int experts = e.map().map(Composer::columns).orElse(held);
-        PairTiles tiles = new PairTiles(
-                e.routing().buffer(), map, e.map().isPresent(), experts, used, held, listed, most);
+        PairTiles tiles =
+                new PairTiles(e.routing().buffer(), map, e.map().isPresent(), experts, used, held, listed, most);
         region(Region.TILES, most * 16L);
         region(Region.TILE_COUNT, Integer.BYTES);
         region(Region.PAIRS, (long) pairs * Integer.BYTES);

@@ -93,7 +93,7 @@ record Hardware(
         if (version < 1.2) {
             return "has OpenCL C " + version + ", and 1.2 is needed";
         }
-        return mostLanes < Tuning.FEWEST_LANES
+        return !processor && mostLanes < Tuning.FEWEST_LANES
                 ? "has work-groups of at most " + mostLanes + " work-items, and " + Tuning.FEWEST_LANES + " are needed"
                 : null;
     }

@@ -33,7 +33,11 @@ final class KernelSource {
             Matcher include = INCLUDE.matcher(line);
             if (include.matches()) {
                 append(path.resolveSibling(include.group(1)).normalize(), text, seen);
-                text.append("#line ").append(number + 1).append(" \"").append(path.getFileName()).append("\"\n");
+                text.append("#line ")
+                        .append(number + 1)
+                        .append(" \"")
+                        .append(path.getFileName())
+                        .append("\"\n");
             } else {
                 text.append(line).append('\n');
             }

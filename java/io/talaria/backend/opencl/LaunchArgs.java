@@ -44,8 +44,10 @@ final class LaunchArgs {
 
     /** {@code TILES_ARGS} */
     LaunchArgs tiles(PairTiles tiles) {
-        return add(Region.TILES, Region.TILE_COUNT, Region.PAIRS, tiles.routing(), tiles.map())
-                .add(tiles.experts(), tiles.used(), tiles.held(), tiles.listed() ? 1 : 0, tiles.mapped() ? 1 : 0);
+        boolean listed = tiles.listed();
+        return add(listed ? Region.TILES : Region.NOTHING, listed ? Region.TILE_COUNT : Region.NOTHING)
+                .add(listed ? Region.PAIRS : Region.NOTHING, tiles.routing(), tiles.map())
+                .add(tiles.experts(), tiles.used(), tiles.held(), listed ? 1 : 0, tiles.mapped() ? 1 : 0);
     }
 
     Object[] array() {

@@ -71,7 +71,10 @@ final class Memory {
     Buffer allocate(cl_command_queue queue, long bytes, String what) {
         long size = Math.max(256, (bytes + 255) / 256 * 256);
         if (size > hardware.mostBytes()) {
-            throw noRoom(what + " takes %.2f GB, and a buffer of this device has %.2f GB at most", size, hardware.mostBytes());
+            throw noRoom(
+                    what + " takes %.2f GB, and a buffer of this device has %.2f GB at most",
+                    size,
+                    hardware.mostBytes());
         }
         long left = hardware.freeBytes(taken.get());
         if (size > left) {
@@ -91,7 +94,8 @@ final class Memory {
             }
             throw Faults.allocating(
                     e,
-                    what + " takes " + size + " bytes, which the device has not free; choose a smaller model or a shorter"
+                    what + " takes " + size
+                            + " bytes, which the device has not free; choose a smaller model or a shorter"
                             + " context");
         }
     }

@@ -63,7 +63,8 @@ final class OpenClDevice implements Device {
      * @param waitLimit milliseconds that a step waits for an event before the device counts as lost
      * @throws CLException if the driver makes no queue
      */
-    OpenClDevice(DeviceInfo info, Tuning tuning, Programs programs, Memory memory, cl_command_queue queue, int waitLimit) {
+    OpenClDevice(
+            DeviceInfo info, Tuning tuning, Programs programs, Memory memory, cl_command_queue queue, int waitLimit) {
         this.info = info;
         this.tuning = tuning;
         this.programs = programs;
@@ -92,8 +93,8 @@ final class OpenClDevice implements Device {
         }
         long columns = source.shape().columns();
         if (columns % source.type().blockElements() != 0 || columns > Integer.MAX_VALUE) {
-            throw DeviceException.invalid(
-                    "tensor " + source.name() + ": rows of " + columns + " values do not fill blocks of " + source.type());
+            throw DeviceException.invalid("tensor " + source.name() + ": rows of " + columns
+                    + " values do not fill blocks of " + source.type());
         }
         if (source.type().bytes(columns) > MOST_ROW_BYTES) {
             throw DeviceException.invalid("tensor " + source.name() + " has rows of "
@@ -135,8 +136,8 @@ final class OpenClDevice implements Device {
     private static Tensor hostTensor(String label, TensorType type, Shape shape) {
         long bytes = bytes(label, type, shape.elements());
         if (bytes > MOST_HOST_BYTES) {
-            throw DeviceException.invalid("tensor " + label
-                    + ": host tensors carry activations and have at most " + MOST_HOST_BYTES + " bytes");
+            throw DeviceException.invalid("tensor " + label + ": host tensors carry activations and have at most "
+                    + MOST_HOST_BYTES + " bytes");
         }
         ByteBuffer memory = ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.LITTLE_ENDIAN);
         return new HostBytes(label, type, shape, memory);
@@ -158,8 +159,8 @@ final class OpenClDevice implements Device {
                     "tensor " + label + ": the KV cache is F32, F16 or Q8_0, not " + type);
         }
         if (shape.columns() % type.blockElements() != 0 || shape.columns() > Integer.MAX_VALUE) {
-            throw DeviceException.invalid("tensor " + label + ": rows of " + shape.columns()
-                    + " values do not fill blocks of " + type);
+            throw DeviceException.invalid(
+                    "tensor " + label + ": rows of " + shape.columns() + " values do not fill blocks of " + type);
         }
         long layer = bytes(label, type, shape.elements()) / shape.outer();
         List<Memory.Buffer> layers = new ArrayList<>();
@@ -202,15 +203,7 @@ final class OpenClDevice implements Device {
                         .flip();
         waiting(() -> direct.hasRemaining()
                 ? CL.clEnqueueWriteBuffer(
-                        queue,
-                        buffer.memory(),
-                        true,
-                        offset,
-                        direct.remaining(),
-                        Pointer.to(direct),
-                        0,
-                        null,
-                        null)
+                        queue, buffer.memory(), true, offset, direct.remaining(), Pointer.to(direct), 0, null, null)
                 : 0);
     }
 
@@ -230,15 +223,7 @@ final class OpenClDevice implements Device {
         ByteBuffer direct = target.isDirect() ? target.slice() : ByteBuffer.allocateDirect(target.remaining());
         waiting(() -> direct.hasRemaining()
                 ? CL.clEnqueueReadBuffer(
-                        queue,
-                        buffer.memory(),
-                        true,
-                        offset,
-                        direct.remaining(),
-                        Pointer.to(direct),
-                        0,
-                        null,
-                        null)
+                        queue, buffer.memory(), true, offset, direct.remaining(), Pointer.to(direct), 0, null, null)
                 : 0);
         if (!target.isDirect()) {
             target.duplicate().put(direct);

@@ -138,12 +138,7 @@ final class OpenClStep implements Step {
             c.differ("attended", to, from);
             c.heads(from, kv);
             c.useCache(batches, keys, false);
-            append(
-                    () -> composer.attention(to, from, kv, layer),
-                    to,
-                    from,
-                    keys,
-                    DeviceTensor.of(device, kv.values()));
+            append(() -> composer.attention(to, from, kv, layer), to, from, keys, DeviceTensor.of(device, kv.values()));
         }
     }
 
@@ -154,7 +149,11 @@ final class OpenClStep implements Step {
             DeviceTensor to = c.floats(x, "x", -1);
             DeviceTensor from = c.floats(attended, "attended", -1);
             DeviceTensor output = c.weight(
-                    weights.output(), "output", 1, to.shape().columns(), from.shape().columns());
+                    weights.output(),
+                    "output",
+                    1,
+                    to.shape().columns(),
+                    from.shape().columns());
             c.differ("x", to, from);
             append(() -> composer.attentionOutput(to, from, output), to, from, output);
         }
@@ -241,12 +240,7 @@ final class OpenClStep implements Step {
             all.ifPresent(tensor -> c.differ("logits", tensor, from));
             c.positive(weights.epsilon(), "epsilon");
             batches.limitOutput(vocabulary);
-            append(
-                    () -> composer.topLogits(to, from, norm, output, weights.epsilon(), k, all),
-                    to,
-                    from,
-                    norm,
-                    output);
+            append(() -> composer.topLogits(to, from, norm, output, weights.epsilon(), k, all), to, from, norm, output);
             all.ifPresent(tensor -> append(() -> {}, tensor));
         }
     }

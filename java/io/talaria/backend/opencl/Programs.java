@@ -107,8 +107,8 @@ final class Programs {
     }
 
     private cl_program compile(Unit unit, String source, String options) {
-        cl_program program = CL.clCreateProgramWithSource(
-                context, 1, new String[] {source}, new long[] {source.length()}, null);
+        cl_program program =
+                CL.clCreateProgramWithSource(context, 1, new String[] {source}, new long[] {source.length()}, null);
         try {
             CL.clBuildProgram(program, 1, devices(), options, null, null);
             return program;
@@ -120,8 +120,7 @@ final class Programs {
     }
 
     private DeviceException refused(Unit unit, String why) {
-        return new DeviceException(
-                DeviceException.Kind.UNSUPPORTED, "the kernel file " + unit.file() + ".cl " + why);
+        return new DeviceException(DeviceException.Kind.UNSUPPORTED, "the kernel file " + unit.file() + ".cl " + why);
     }
 
     /** The first lines of what the compiler says. */
@@ -129,7 +128,8 @@ final class Programs {
         long[] size = new long[1];
         CL.clGetProgramBuildInfo(program, hardware.id(), CL.CL_PROGRAM_BUILD_LOG, 0, null, size);
         byte[] bytes = new byte[Math.toIntExact(size[0])];
-        CL.clGetProgramBuildInfo(program, hardware.id(), CL.CL_PROGRAM_BUILD_LOG, bytes.length, Pointer.to(bytes), null);
+        CL.clGetProgramBuildInfo(
+                program, hardware.id(), CL.CL_PROGRAM_BUILD_LOG, bytes.length, Pointer.to(bytes), null);
         return String.join(
                 "\n", Hardware.string(bytes).lines().limit(MOST_LOG_LINES).toList());
     }
@@ -142,8 +142,7 @@ final class Programs {
                 return Optional.empty(); // this driver gives none
             }
             byte[] bytes = new byte[Math.toIntExact(size[0])];
-            CL.clGetProgramInfo(
-                    program, CL.CL_PROGRAM_BINARIES, Sizeof.POINTER, Pointer.to(Pointer.to(bytes)), null);
+            CL.clGetProgramInfo(program, CL.CL_PROGRAM_BINARIES, Sizeof.POINTER, Pointer.to(Pointer.to(bytes)), null);
             return Optional.of(bytes);
         } catch (CLException | ArithmeticException e) {
             return Optional.empty();

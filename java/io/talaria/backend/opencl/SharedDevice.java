@@ -40,8 +40,9 @@ final class SharedDevice {
         return hardware;
     }
 
-    Programs programs() {
-        return programs;
+    /** Of its memory, what this process has taken. */
+    long takenBytes() {
+        return taken.get();
     }
 
     DeviceInfo info(String device) {

@@ -16,10 +16,16 @@ record Tuning(int teamLanes, int teams, int weightRows, int rowLanes, int attent
     /** Rows of activations that a piece of a weight is decoded once for, where there are more than one. */
     static final int TILE_ROWS = 8;
 
-    /** A processor goes through a row by vectors: its work-items share none. */
+    /** A system property; {@code gpu} cuts work for a processor as for a GPU, for tests. */
+    static final String SHAPE_PROPERTY = "talaria.opencl.shape";
+
+    /**
+     * A processor goes through a row by vectors: its work-items share none. Work-groups of one work-item also keep out of the
+     * way of PoCL, which makes loops of the others and lets their private arrays overlap.
+     */
     static Tuning of(Hardware hardware) {
-        if (hardware.processor()) {
-            return new Tuning(1, 1, 4, 64, 8);
+        if (hardware.processor() && !"gpu".equals(System.getProperty(SHAPE_PROPERTY))) {
+            return new Tuning(1, 1, 4, 1, 1);
         }
         int rowLanes = Integer.highestOneBit(Math.min(256, hardware.mostLanes()));
         return new Tuning(32, Math.min(4, rowLanes / 32), 2, rowLanes, 64);

@@ -18,8 +18,8 @@ record Unit(String file, String defines) {
         String mode = codes ? "INT8" : "HALF";
         return new Unit(
                 file,
-                "-DFORMAT_" + type + " -DFORMAT=" + type.name().toLowerCase(Locale.ROOT) + " -DMODE_" + mode + " -DMODE="
-                        + mode.toLowerCase(Locale.ROOT) + " -DROWS=" + rows);
+                "-DFORMAT_" + type + " -DFORMAT=" + type.name().toLowerCase(Locale.ROOT) + " -DMODE_" + mode
+                        + " -DMODE=" + mode.toLowerCase(Locale.ROOT) + " -DROWS=" + rows);
     }
 
     /** The name of a kernel of such a program: op_format_variant. */

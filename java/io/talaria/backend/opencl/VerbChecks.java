@@ -100,10 +100,7 @@ final class VerbChecks {
 
     private DeviceTensor plain(Tensor tensor, String name, TensorType type) {
         DeviceTensor own = DeviceTensor.of(device, tensor);
-        require(
-                own.kind() == Tensor.Kind.ACTIVATION && own.type() == type,
-                name,
-                "is no " + type + " activation");
+        require(own.kind() == Tensor.Kind.ACTIVATION && own.type() == type, name, "is no " + type + " activation");
         return own;
     }
 
@@ -137,8 +134,7 @@ final class VerbChecks {
     void heads(DeviceTensor q, KvCache kv) {
         long width = q.shape().columns();
         require(width % kv.headDim() == 0, "q", "rows are no whole heads");
-        require(
-                width / kv.headDim() % (kv.width() / kv.headDim()) == 0, "q", "heads are no multiple of the KV heads");
+        require(width / kv.headDim() % (kv.width() / kv.headDim()) == 0, "q", "heads are no multiple of the KV heads");
     }
 
     void differ(String name, DeviceTensor written, DeviceTensor read) {

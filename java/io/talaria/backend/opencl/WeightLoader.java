@@ -61,7 +61,8 @@ final class WeightLoader implements AutoCloseable {
     /** Whole matrices in each part, or, where one is larger than a buffer, some of its rows. */
     private List<Part> allocate(TensorSource source) {
         TensorType type = source.type();
-        int planes = Math.toIntExact(Math.multiplyExact(source.shape().outer(), source.shape().planes()));
+        int planes = Math.toIntExact(
+                Math.multiplyExact(source.shape().outer(), source.shape().planes()));
         int rows = Math.toIntExact(source.shape().rows());
         long columns = source.shape().columns();
         long limit = memory.mostWeightBytes();
@@ -90,7 +91,8 @@ final class WeightLoader implements AutoCloseable {
     }
 
     private static int rowsOf(TensorSource source, long limit) {
-        long group = WeightLayout.of(source.type(), ROW_GROUP, source.shape().columns()).bytes();
+        long group = WeightLayout.of(source.type(), ROW_GROUP, source.shape().columns())
+                .bytes();
         if (group > limit) {
             throw new DeviceException(
                     DeviceException.Kind.OUT_OF_MEMORY,
@@ -101,7 +103,8 @@ final class WeightLoader implements AutoCloseable {
     }
 
     private Part part(TensorSource source, int plane, int planes, int row, int rows) {
-        WeightLayout layout = WeightLayout.of(source.type(), rows, source.shape().columns());
+        WeightLayout layout =
+                WeightLayout.of(source.type(), rows, source.shape().columns());
         Memory.Buffer buffer = memory.allocate(queue, layout.bytes() * planes, "tensor " + source.name());
         return new Part(buffer, plane, planes, row, rows, layout);
     }
@@ -127,7 +130,11 @@ final class WeightLoader implements AutoCloseable {
         WeightLayout at = part.layout();
         Object[] args = new LaunchArgs()
                 .add(staging, part.buffer(), at.bytes(), at.second(), at.third(), at.fourth(), at.rowBytes())
-                .add((int) source.shape().columns(), part.rows(), first, source.type().id())
+                .add(
+                        (int) source.shape().columns(),
+                        part.rows(),
+                        first,
+                        source.type().id())
                 .array();
         if (repack == null) {
             repack = programs.kernel(Unit.of("memory"), "repack");

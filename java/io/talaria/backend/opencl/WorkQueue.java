@@ -20,7 +20,8 @@ final class WorkQueue {
     private volatile boolean cancelled;
 
     WorkQueue(String name) {
-        thread = Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name(name).factory());
+        thread = Executors.newSingleThreadExecutor(
+                Thread.ofPlatform().daemon().name(name).factory());
     }
 
     boolean cancelled() {

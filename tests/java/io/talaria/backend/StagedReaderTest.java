@@ -8,9 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.talaria.backend.Device;
-import io.talaria.backend.DeviceException;
-import io.talaria.backend.OpenOptions;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.io.InterruptedIOException;

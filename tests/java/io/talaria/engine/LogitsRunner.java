@@ -56,9 +56,9 @@ final class LogitsRunner {
                 new Way(Integer.MAX_VALUE, true, 600),
                 new Way(Integer.MAX_VALUE, false, Integer.MAX_VALUE));
 
-        /** Those for a device. On the emulator, where a token takes a hundred times as long, a few; ci/test.sh --all has all. */
+        /** Those for a device. On slow ones, where a token takes up to a hundred times as long, a few; ci/test.sh --all has all. */
         static List<Way> of(String device) {
-            if (!device.startsWith("simt") || Boolean.getBoolean("talaria.all")) {
+            if (!slow(device) || Boolean.getBoolean("talaria.all")) {
                 return ALL;
             }
             // The short prompts whole: what is stated of their medians holds for all of their rows.
@@ -72,6 +72,11 @@ final class LogitsRunner {
     }
 
     private LogitsRunner() {}
+
+    /** The emulator, and OpenCL, which in continuous integration has a processor to run on. */
+    static boolean slow(String device) {
+        return device.startsWith("simt") || device.startsWith("opencl");
+    }
 
     /** The logits of the prompt's known rows. */
     static float[][] logits(Prompt prompt, Setting setting) throws IOException {
