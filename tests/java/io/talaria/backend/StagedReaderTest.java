@@ -164,7 +164,7 @@ class StagedReaderTest {
                 }
             }
         });
-        try (Device device = new CpuBackend().open(0, OpenOptions.DEFAULT)) {
+        try (Device device = Backends.open("cpu")) {
             IOException thrown = assertThrows(InterruptedIOException.class, () -> device.load(slow));
             assertTrue(thrown.getMessage().contains("weight"), thrown.getMessage());
             assertTrue(Thread.interrupted(), "whoever loads wants to know of it");
@@ -198,7 +198,7 @@ class StagedReaderTest {
                 },
                 TensorType.F32,
                 Shape.of(1 << 17, 1024));
-        try (Device device = new CpuBackend().open(0, OpenOptions.DEFAULT)) {
+        try (Device device = Backends.open("cpu")) {
             assertThrows(IOException.class, () -> device.load(broken));
             long before = mappedBytes();
             for (int i = 0; i < 40; i++) {

@@ -44,7 +44,8 @@ class OpenClModelTest {
     void weightsInPartsGiveTheSameBits(int limit) throws IOException {
         Prompt prompt = GoldenModels.prompts("nano-Q4_K_M.gguf").getFirst().first(40);
         for (int chunk : new int[] {1, 7}) {
-            Setting setting = Setting.of("opencl:0", Activations.INT8, TensorType.F16).chunk(chunk);
+            Setting setting =
+                    Setting.of("opencl:0", Activations.INT8, TensorType.F16).chunk(chunk);
             System.clearProperty(LIMIT);
             float[][] whole = LogitsRunner.logits(prompt, setting);
             System.setProperty(LIMIT, Integer.toString(limit));
@@ -61,9 +62,7 @@ class OpenClModelTest {
         System.setProperty(LIMIT, "5000");
         Prompt prompt = GoldenModels.prompts("nano-Q4_K_M.gguf").getFirst().first(2);
         Setting setting = Setting.of("opencl:0", Activations.INT8, TensorType.F16);
-        DeviceException thrown = assertThrows(
-                DeviceException.class, () -> LogitsRunner.logits(prompt, setting));
-        assertEquals(
-                DeviceException.Kind.OUT_OF_MEMORY, thrown.kind());
+        DeviceException thrown = assertThrows(DeviceException.class, () -> LogitsRunner.logits(prompt, setting));
+        assertEquals(DeviceException.Kind.OUT_OF_MEMORY, thrown.kind());
     }
 }

@@ -60,7 +60,7 @@ class StartTest {
     @Test
     void whatDoesNotCompileIsAReason() throws Exception {
         Present.orSkip();
-        List<String> broken = List.of("-D" + Programs.OPTIONS_PROPERTY + "=-Duchar=no_such_thing");
+        List<String> broken = List.of("-D" + Programs.OPTIONS_PROPERTY + "=-DROW_LANES=no_such_thing");
         Result doctor = talaria(Map.of(), broken, "doctor");
         assertEquals(0, doctor.code(), doctor.out());
         assertTrue(doctor.out().contains("memory.cl is not compiled"), doctor.out());
