@@ -67,6 +67,8 @@ find "$staging" -name '*.so' -delete
 native=$image/native/io/talaria/backend/jni/$platform
 mkdir -p "$native"
 cp "$built/libjnitalaria.so" "$native"
+# What plans for GPUs that are not here is no backend of anybody's choice, and belongs to every distribution.
+[ -z "$backends" ] || backends="$backends plan"
 for library in "$built"/libtalaria_*.so $(for folder in $folders; do find "$folder" -name 'libtalaria_*.so'; done); do
   backend=${library##*/libtalaria_}
   backend=${backend%.so}
@@ -115,6 +117,8 @@ if [ -n "$golden" ]; then
       "$image/tests/data/golden"
   done
 fi
+mkdir -p "$image/models"
+cp -R models/talaria-small "$image/models"
 cp README.md "$image"
 for notice in LICENSE NOTICE; do
   [ ! -f "$notice" ] || cp "$notice" "$image"
@@ -135,7 +139,7 @@ done
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 [ -z "$(git status --porcelain 2>/dev/null)" ] || commit="$commit, with changes"
 printf '{"version": "%s", "commit": "%s", "backends": "%s"}\n' "$version" "$commit" \
-  "$(cd "$native" && printf '%s ' libtalaria_*.so | sed 's/libtalaria_//g; s/\.so//g; s/ $//')" > "$image/build.json"
+  "$(cd "$native" && printf '%s ' libtalaria_*.so | sed 's/libtalaria_plan.so //; s/libtalaria_//g; s/\.so//g; s/ $//')" > "$image/build.json"
 
 # Archives.
 tar -C build/dist --owner 0 --group 0 -cf "build/dist/$name.tar" "$name"

@@ -8,7 +8,7 @@ root=$(pwd -P)
 exec </dev/null
 . ci/find-jdk.sh
 
-all_stages='java format native simt asan arm cuda hip opencl launcher'
+all_stages='java format native simt asan arm cuda hip opencl launcher training'
 logs=$root/build/logs
 processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 bold='' red='' plain=''
@@ -271,6 +271,23 @@ stage_launcher() {
   ci/launcher-test.sh
   local result=$?
   counts="$(grep -c '^ok ' "$logs/launcher.log") $(grep -c '^FAILED ' "$logs/launcher.log") 0"
+  return $result
+}
+
+# A training of the small model of a few minutes, and the way of its weights into Talaria.
+stage_training() {
+  local python=${TALARIA_PYTHON:-python3} result
+  if ! "$python" -c 'import torch, numpy, safetensors, sentencepiece, google.protobuf'; then
+    counts='0 0 13'
+    not_tested="$not_tested  training: $python lacks what training/requirements.txt lists (13 tests)
+"
+    return 0
+  fi
+  rm -rf build/training
+  mkdir -p build/training
+  "$python" training/smoke.py build/training | tee build/training/checks.txt
+  result=${PIPESTATUS[0]}
+  counts="$(grep -c '^ok ' build/training/checks.txt) $(grep -c '^FAILED ' build/training/checks.txt) 0"
   return $result
 }
 

@@ -20,8 +20,11 @@ namespace talaria::cpu {
 // The memory of one of the CPU's own tensors.
 class Memory {
  public:
-  explicit Memory(const talaria_tensor_desc& desc, int64_t bytes);  // zeros; throws std::bad_alloc
+  // Zeros; throws std::bad_alloc. One that is only counted has no data.
+  Memory(const talaria_tensor_desc& desc, int64_t bytes, bool counted_only);
   uint8_t* data() const { return pages_.data(); }
+  int32_t kind() const { return kind_; }
+  int64_t bytes() const { return pages_bytes_; }  // that it takes, filled panels included
   // Copies bytes in; of a weight, whole rows in the file's layout, which are packed on the way.
   void write(int64_t offset, const uint8_t* source, int64_t bytes, Pool& pool);
 
@@ -29,9 +32,9 @@ class Memory {
   void write_plane(int64_t plane, int64_t first_row, const uint8_t* rows, int64_t count, Pool& pool);
   void write_panel(uint8_t* plane, int64_t begin, int64_t first_row, const uint8_t* rows, int64_t end_row);
 
-  int32_t type_;
+  int32_t kind_, type_;
   bool packed_;
-  int64_t plane_rows_, row_bytes_;
+  int64_t plane_rows_, row_bytes_, pages_bytes_;
   Pages pages_;
 };
 

@@ -14,14 +14,17 @@ constexpr int64_t task_bytes = int64_t{2} << 20;
 
 }  // namespace
 
-Memory::Memory(const talaria_tensor_desc& desc, int64_t bytes)
-    : type_(desc.type),
+Memory::Memory(const talaria_tensor_desc& desc, int64_t bytes, bool counted_only)
+    : kind_(desc.kind),
+      type_(desc.type),
       packed_(desc.kind == TALARIA_WEIGHT && is_packed(desc.type)),
       plane_rows_(desc.shape[2]),
       row_bytes_(bytes / (desc.shape[0] * desc.shape[1] * desc.shape[2])),
-      pages_(desc.shape[0] * desc.shape[1] * (packed_ ? padded_rows(type_, plane_rows_) : plane_rows_) * row_bytes_) {
+      pages_bytes_(Pages::taken(desc.shape[0] * desc.shape[1] *
+                                (packed_ ? padded_rows(type_, plane_rows_) : plane_rows_) * row_bytes_)),
+      pages_(counted_only ? 0 : pages_bytes_) {
   // Weights are written at once, by many threads. What else there is counts as taken from now on, not from its first use.
-  if (desc.kind != TALARIA_WEIGHT) std::memset(data(), 0, static_cast<size_t>(bytes));
+  if (desc.kind != TALARIA_WEIGHT && !counted_only) std::memset(data(), 0, static_cast<size_t>(bytes));
 }
 
 void Memory::write(int64_t offset, const uint8_t* source, int64_t bytes, Pool& pool) {

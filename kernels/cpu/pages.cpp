@@ -15,18 +15,25 @@ constexpr size_t huge = size_t{2} << 20;
 
 size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
+size_t page() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
 }  // namespace
 
-Pages::Pages(int64_t bytes) {
+int64_t Pages::taken(int64_t bytes) {
   size_t size = static_cast<size_t>(bytes);
+  return static_cast<int64_t>(round_up(size, size < huge ? 64 : page()));
+}
+
+Pages::Pages(int64_t bytes) {
+  size_t size = static_cast<size_t>(taken(bytes));
+  if (size == 0) return;
   if (size < huge) {
-    size = round_up(size, 64);
     data_ = static_cast<uint8_t*>(std::aligned_alloc(64, size));
     if (data_ == nullptr) throw std::bad_alloc();
     std::memset(data_, 0, size);
     return;
   }
-  mapped_ = round_up(size, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  mapped_ = size;
   void* mapping = mmap(nullptr, mapped_ + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED) throw std::bad_alloc();
   uint8_t* begin = static_cast<uint8_t*>(mapping);

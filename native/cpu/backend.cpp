@@ -82,15 +82,22 @@ void processor_name(char* name, size_t size) {
 
 struct Device {
   explicit Device(const talaria_device_options& options)
-      : wait_limit_ms(options.wait_limit_ms), pool(options.threads > 0 ? options.threads : physical_cores()) {}
+      : wait_limit_ms(options.wait_limit_ms),
+        plan_only(options.plan_only != 0),
+        pool(options.threads > 0 ? options.threads : physical_cores()),
+        scratch(plan_only) {}
 
   int32_t wait_limit_ms;
+  bool plan_only;
   Pool pool;
   Scratch scratch;
   std::unordered_map<void*, std::unique_ptr<Memory>> tensors;
   std::unordered_map<void*, std::unique_ptr<Step>> steps;
   Queue queue;  // last, and so destroyed first: it may be running a step
 };
+
+// Of a tensor that is only planned: sums of as many as a model may have do not overflow.
+constexpr int64_t most_planned_bytes = int64_t{1} << 44;
 
 Device& of(void* device) { return *static_cast<Device*>(device); }
 
@@ -120,13 +127,18 @@ int32_t sync(void* device, talaria_status* status) { return of(device).queue.wai
 
 int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** tensor, talaria_status* status) {
   return reporting(status, [&] {
-    int64_t available = free_memory();
+    bool plan_only = of(device).plan_only;
+    if (plan_only && bytes > most_planned_bytes) {
+      throw Fault{TALARIA_OUT_OF_MEMORY, std::string("tensor ") + desc->label + " needs " + std::to_string(bytes) +
+                                             " bytes, more than any machine has"};
+    }
+    int64_t available = plan_only ? INT64_MAX : free_memory();
     // The kernel hands out more than there is and kills the process later; so ask first.
     if (bytes >= available) {
       throw Fault{TALARIA_OUT_OF_MEMORY, std::string("tensor ") + desc->label + " needs " + std::to_string(bytes) +
                                              " bytes and " + std::to_string(available) + " are free; close what else runs"};
     }
-    auto memory = std::make_unique<Memory>(*desc, bytes);
+    auto memory = std::make_unique<Memory>(*desc, bytes, plan_only);
     *tensor = memory.get();
     of(device).tensors.emplace(memory.get(), std::move(memory));
   });
@@ -159,8 +171,8 @@ int32_t step_append(void*, void* step, int32_t op, const void* args, talaria_sta
   return reporting(status, [&] { static_cast<Step*>(step)->append(op, args); });
 }
 
-int32_t step_end(void*, void* step, talaria_status* status) {
-  return reporting(status, [&] { static_cast<Step*>(step)->end(free_memory()); });
+int32_t step_end(void* device, void* step, talaria_status* status) {
+  return reporting(status, [&] { static_cast<Step*>(step)->end(of(device).plan_only ? INT64_MAX : free_memory()); });
 }
 
 void step_free(void* device, void* step) { of(device).steps.erase(step); }
@@ -182,9 +194,21 @@ int32_t read_bandwidth(void* device, int64_t bytes, double* result, talaria_stat
   });
 }
 
+void device_memory(void* device, talaria_device_memory* memory) {
+  memory->weight_bytes = memory->kv_bytes = memory->rounding_bytes = 0;
+  memory->scratch_bytes = of(device).scratch.floats() * static_cast<int64_t>(sizeof(float));
+  for (const auto& [object, tensor] : of(device).tensors) {
+    int64_t& sum = tensor->kind() == TALARIA_WEIGHT ? memory->weight_bytes
+                   : tensor->kind() == TALARIA_KV   ? memory->kv_bytes
+                                                    : memory->scratch_bytes;
+    sum += tensor->bytes();
+  }
+}
+
 constexpr talaria_backend_table table = {
     sizeof(talaria_backend_table), TALARIA_ABI_VERSION, "cpu", device_count, device_info, device_open, device_close, sync,
     tensor_new, tensor_free, write, read, step_new, step_append, step_end, step_free, run, read_bandwidth,
+    device_memory,
 };
 
 }  // namespace

@@ -25,7 +25,7 @@ Batch::Batch(const talaria_batch_shape& s, const int32_t* words)
 void Scratch::reserve(int64_t floats) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (floats <= floats_) return;
-  memory_.reset(new float[static_cast<size_t>(floats)]);  // not set to zero: pages that no op touches take no memory
+  if (!counted_only_) memory_.reset(new float[static_cast<size_t>(floats)]);  // not set to zero: pages that no op touches take no memory
   floats_ = floats;
 }
 

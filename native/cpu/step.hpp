@@ -13,12 +13,14 @@ namespace talaria::cpu {
 // The scratch memory of a device: one step runs at a time, so all share it, and it is as large as the hungriest needs.
 class Scratch {
  public:
+  explicit Scratch(bool counted_only = false) : counted_only_(counted_only) {}
   // Grows it to so many floats. A step that runs meanwhile keeps what it has. Throws std::bad_alloc.
   void reserve(int64_t floats);
   int64_t floats() const;
   std::shared_ptr<float[]> memory() const;
 
  private:
+  const bool counted_only_;
   mutable std::mutex mutex_;
   std::shared_ptr<float[]> memory_;
   int64_t floats_ = 0;

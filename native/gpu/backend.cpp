@@ -7,6 +7,7 @@
 #include <system_error>
 #include <unordered_map>
 
+#include "plan_runtime.hpp"
 #include "step.hpp"
 
 namespace talaria::gpu {
@@ -15,7 +16,10 @@ namespace {
 
 struct Device {
   Device(int32_t index, const talaria_device_options& options)
-      : wait_limit_ms(options.wait_limit_ms), runtime(driver().open(index)), uploader(*runtime), scratch(*runtime) {}
+      : wait_limit_ms(options.wait_limit_ms),
+        runtime(options.plan_only != 0 ? plan_runtime(driver().properties(index)) : driver().open(index)),
+        uploader(*runtime),
+        scratch(*runtime) {}
 
   int32_t wait_limit_ms;
   std::unique_ptr<Runtime> runtime;
@@ -80,6 +84,7 @@ int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes,
   if (code != TALARIA_OK) return code;
   return reporting(status, [&] {
     auto made = std::make_unique<Tensor>(*of(device).runtime, *desc, bytes);
+    if (desc->kind == TALARIA_WEIGHT) of(device).uploader.reserve(made->row_bytes);
     *tensor = made.get();
     of(device).tensors.emplace(made.get(), std::move(made));
   });
@@ -174,11 +179,22 @@ int32_t read_bandwidth(void* device, int64_t bytes, double* result, talaria_stat
   });
 }
 
+void device_memory(void* device, talaria_device_memory* memory) {
+  const Runtime& runtime = *of(device).runtime;
+  memory->weight_bytes = memory->kv_bytes = 0;
+  for (const auto& [object, tensor] : of(device).tensors) {
+    if (tensor->desc.kind == TALARIA_WEIGHT) memory->weight_bytes += tensor->memory.bytes();
+    if (tensor->desc.kind == TALARIA_KV) memory->kv_bytes += tensor->memory.bytes();
+  }
+  memory->scratch_bytes = runtime.asked_bytes - memory->weight_bytes - memory->kv_bytes;
+  memory->rounding_bytes = runtime.taken_bytes - runtime.asked_bytes;
+}
+
 const talaria_backend_table& table() {
   static const talaria_backend_table table = {
       sizeof(talaria_backend_table), TALARIA_ABI_VERSION, driver().name(), device_count, device_info, device_open,
       device_close, sync, tensor_new, tensor_free, write, read, step_new, step_append, step_end, step_free, run,
-      read_bandwidth,
+      read_bandwidth, device_memory,
   };
   return table;
 }

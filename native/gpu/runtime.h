@@ -39,6 +39,7 @@ struct Properties {
   std::string name;          // what the hardware calls itself
   std::string architecture;  // sm_90, gfx908, simt32
   int64_t memory_bytes = 0;
+  int64_t page_bytes = 256;  // that the driver hands out for what is not small
   int32_t processors = 0;    // multiprocessors, compute units
   int32_t lanes = 32;        // of a hardware warp
   int64_t shared_bytes = 48 << 10;  // of a block, at most
@@ -87,6 +88,9 @@ class Event {
 class Runtime {
  public:
   virtual ~Runtime() = default;
+  // By Memory (tensor.hpp), all together: as asked for, and in the driver's pages.
+  int64_t asked_bytes = 0, taken_bytes = 0;
+
   virtual const Properties& properties() const = 0;
   virtual int64_t free_bytes() = 0;
 

@@ -340,6 +340,7 @@ class CudaDriver final : public Driver {
     cuda.check(cuda.device_memory(&bytes, number), "asking for a device's memory", TALARIA_UNSUPPORTED);
     result.name = name;
     result.memory_bytes = static_cast<int64_t>(bytes);
+    result.page_bytes = int64_t{2} << 20;
     result.compute = cuda.attribute(COMPUTE_MAJOR, number) * 10 + cuda.attribute(COMPUTE_MINOR, number);
     result.architecture = "sm_" + std::to_string(result.compute);
     result.processors = cuda.attribute(MULTIPROCESSORS, number);

@@ -200,6 +200,7 @@ class HipDriver final : public Driver {
     hip.check(hip.device_attribute(&processors, MULTIPROCESSORS, number), "asking for a device's size", TALARIA_UNSUPPORTED);
     result.name = name;
     result.memory_bytes = static_cast<int64_t>(bytes);
+    result.page_bytes = int64_t{2} << 20;
     result.processors = processors;
     result.architecture = hip.architecture(number);
     const std::string& gfx = result.architecture;

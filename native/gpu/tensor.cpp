@@ -9,14 +9,31 @@
 namespace talaria::gpu {
 
 Memory::Memory(Runtime& runtime, int64_t bytes, const char* what)
-    : runtime_(&runtime), data_(static_cast<uint8_t*>(runtime.allocate(bytes, what))), bytes_(bytes) {}
+    : runtime_(&runtime), data_(static_cast<uint8_t*>(runtime.allocate(bytes, what))), bytes_(bytes) {
+  runtime.asked_bytes += bytes_;
+  runtime.taken_bytes += taken();
+}
+
+int64_t Memory::taken() const {
+  if (data_ == nullptr) return 0;
+  // Small allocations share pages.
+  int64_t page = runtime_->properties().page_bytes, size = std::max<int64_t>(bytes_, 1);
+  return talaria_round_up(size, size >= page / 2 ? page : 256);
+}
+
+void Memory::release() noexcept {
+  if (data_ == nullptr) return;
+  runtime_->asked_bytes -= bytes_;
+  runtime_->taken_bytes -= taken();
+  runtime_->release(std::exchange(data_, nullptr));
+}
 
 Memory::Memory(Memory&& other) noexcept
     : runtime_(other.runtime_), data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
 
 Memory& Memory::operator=(Memory&& other) noexcept {
   if (this != &other) {
-    if (data_ != nullptr) runtime_->release(data_);
+    release();
     runtime_ = other.runtime_;
     data_ = std::exchange(other.data_, nullptr);
     bytes_ = std::exchange(other.bytes_, 0);
@@ -24,9 +41,7 @@ Memory& Memory::operator=(Memory&& other) noexcept {
   return *this;
 }
 
-Memory::~Memory() {
-  if (data_ != nullptr) runtime_->release(data_);
-}
+Memory::~Memory() { release(); }
 
 int64_t device_bytes(const talaria_tensor_desc& desc, int64_t bytes) {
   if (desc.kind != TALARIA_WEIGHT) return bytes;
@@ -52,19 +67,24 @@ Uploader::~Uploader() {
   }
 }
 
-// A slot that holds so many bytes, and whose last piece has arrived.
-Uploader::Slot& Uploader::next_slot(int64_t bytes) {
-  Slot& slot = slots_[next_];
-  next_ = 1 - next_;
-  if (slot.event != nullptr) runtime_.wait(*slot.event);
-  if (slot.bytes < bytes) {
+void Uploader::reserve(int64_t row_bytes) {
+  int64_t bytes = std::max(slot_bytes, row_bytes);
+  for (Slot& slot : slots_) {
+    if (slot.raw.bytes() >= bytes && slot.host != nullptr) continue;
+    if (slot.event != nullptr) runtime_.wait(*slot.event);
     if (slot.host != nullptr) runtime_.release_host(std::exchange(slot.host, nullptr));
-    slot.bytes = 0;
+    slot.raw = Memory();  // first, as both may not fit
     slot.raw = Memory(runtime_, bytes, "staging for weights");
     slot.host = static_cast<uint8_t*>(runtime_.allocate_host(bytes));
-    slot.bytes = bytes;
+    if (slot.event == nullptr) slot.event = runtime_.new_event();
   }
-  if (slot.event == nullptr) slot.event = runtime_.new_event();
+}
+
+// A slot whose last piece has arrived.
+Uploader::Slot& Uploader::next_slot() {
+  Slot& slot = slots_[next_];
+  next_ = 1 - next_;
+  runtime_.wait(*slot.event);
   return slot;
 }
 
@@ -74,7 +94,7 @@ void Uploader::write_weight(Tensor& tensor, int64_t offset, const uint8_t* sourc
   int64_t piece_rows = std::max<int64_t>(1, slot_bytes / row_bytes);
   for (int64_t at = 0; at < bytes; at += piece_rows * row_bytes) {
     int64_t piece = std::min(piece_rows * row_bytes, bytes - at);
-    Slot& slot = next_slot(std::max(piece, std::min(slot_bytes, bytes)));
+    Slot& slot = next_slot();
     std::memcpy(slot.host, source + at, static_cast<size_t>(piece));
     runtime_.upload(slot.raw.data(), slot.host, piece);
     RepackArgs args{};

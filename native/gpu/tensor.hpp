@@ -19,8 +19,11 @@ class Memory {
   ~Memory();
   uint8_t* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
+  int64_t taken() const;  // in the driver's pages
 
  private:
+  void release() noexcept;
+
   Runtime* runtime_ = nullptr;
   uint8_t* data_ = nullptr;
   int64_t bytes_ = 0;
@@ -41,6 +44,8 @@ class Uploader {
  public:
   explicit Uploader(Runtime& runtime) : runtime_(runtime) {}
   ~Uploader();
+  // Sees to the slots for rows of so many bytes, so that a model that fits does so with them.
+  void reserve(int64_t row_bytes);
   // Whole rows of a weight in the file's layout, from byte `offset` of the file's tensor. The source may be reused on return.
   void write_weight(Tensor& tensor, int64_t offset, const uint8_t* source, int64_t bytes);
 
@@ -49,9 +54,8 @@ class Uploader {
     uint8_t* host = nullptr;
     Memory raw;
     std::unique_ptr<Event> event;
-    int64_t bytes = 0;
   };
-  Slot& next_slot(int64_t bytes);
+  Slot& next_slot();
 
   Runtime& runtime_;
   Slot slots_[2];

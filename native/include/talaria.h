@@ -73,8 +73,18 @@ typedef struct talaria_device_options {
   uint32_t size;
   int32_t wait_limit_ms;  // how long a wait op may wait for its signal before the device counts as lost; 0: 30,000
   int32_t threads;        // of a device that computes on the processor; 0: one per core
-  int32_t reserved;       // 0
+  int32_t plan_only;      // 1: tensors and steps are made and counted, but take no memory: nothing is written, read or run
 } talaria_device_options;
+
+// What a device has allocated, or would have if it did not only plan.
+typedef struct talaria_device_memory {
+  uint32_t size;
+  uint32_t reserved;      // 0
+  int64_t weight_bytes;   // laid out the device's own way
+  int64_t kv_bytes;
+  int64_t scratch_bytes;  // all else: activations, what steps need while they run, batches, staging for weights
+  int64_t rounding_bytes; // what the driver's pages add to all that
+} talaria_device_memory;
 
 typedef struct talaria_tensor_desc {
   uint32_t size;
@@ -115,6 +125,9 @@ uint64_t talaria_device_open(
 
 // Stops the queue and frees the device's tensors and steps. Their handles are stale from then on.
 int32_t talaria_device_close(uint64_t device, talaria_status* status);
+
+// What the device has allocated; `memory` is a talaria_device_memory.
+int32_t talaria_device_get_memory(uint64_t device, uint8_t* memory, int64_t bytes, talaria_status* status);
 
 // Waits until the queue is empty and reports the first fault since the last wait.
 int32_t talaria_sync(uint64_t device, talaria_status* status);

@@ -50,6 +50,7 @@ typedef struct talaria_backend_table {
   void (*step_free)(void* device, void* step);  // the queue is empty
   int32_t (*run)(void* device, void* step, const int32_t* batch, int64_t words, talaria_status* status);
   int32_t (*read_bandwidth)(void* device, int64_t bytes, double* result, talaria_status* status);
+  void (*device_memory)(void* device, talaria_device_memory* memory);
 } talaria_backend_table;
 
 // The one exported symbol. Null if this library was built for another ABI version.

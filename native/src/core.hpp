@@ -55,11 +55,14 @@ struct Device {
   std::recursive_mutex mutex;  // held during every call; recursive, as dropping the last reference frees
   bool closed = false;
   bool lost = false;
+  bool plan_only = false;
   std::vector<uint64_t> children;  // handles of its tensors and steps
 
   ~Device();
   const talaria_backend_table& table() const { return *backend->table; }
   void close();
+  // Refuses a call that needs the tensors' memory on a device that has none.
+  void require_memory(const char* call) const;
   // Waits for the queue, so that what it uses can be freed; the first fault stays for `raise_pending`.
   void drain() noexcept;
   // Throws the fault that `drain` met, if any, once.

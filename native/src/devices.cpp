@@ -1,5 +1,6 @@
 // Devices: opening, closing, waiting.
 #include <algorithm>
+#include <cstring>
 
 #include "handles.hpp"
 
@@ -12,6 +13,10 @@ Locked::Locked(uint64_t handle, bool even_if_lost)
 }
 
 Device::~Device() { close(); }
+
+void Device::require_memory(const char* call) const {
+  if (plan_only) fail(TALARIA_INVALID, "%s: this device only plans; its tensors have no memory", call);
+}
 
 void Device::close() {
   std::lock_guard<std::recursive_mutex> lock(mutex);
@@ -52,8 +57,10 @@ uint64_t open_device(uint64_t backend, int32_t index, const uint8_t* options, in
   if (read.wait_limit_ms < 0) fail(TALARIA_INVALID, "device_options: wait_limit_ms is %d", read.wait_limit_ms);
   if (read.threads < 0 || read.threads > 1024)
     fail(TALARIA_INVALID, "device_options: threads is %d, must be 0 to 1024", read.threads);
-  if (read.reserved != 0) fail(TALARIA_INVALID, "device_options: reserved is %d, must be 0", read.reserved);
+  if (read.plan_only != 0 && read.plan_only != 1)
+    fail(TALARIA_INVALID, "device_options: plan_only is %d, must be 0 or 1", read.plan_only);
   if (read.wait_limit_ms == 0) read.wait_limit_ms = 30000;
+  device->plan_only = read.plan_only == 1;
   talaria_status report{};
   require_ok(device->table().device_open(index, &read, &device->object, &report), report);
   return Handles::all().add(device);
@@ -83,6 +90,7 @@ TALARIA_EXPORT int32_t talaria_device_close(uint64_t device, talaria_status* sta
 TALARIA_EXPORT double talaria_read_bandwidth(uint64_t device, int64_t bytes, talaria_status* status) {
   return guarded<double>(status, 0, [&] {
     Locked locked(device);
+    locked->require_memory("read_bandwidth");
     if (bytes < 1 || bytes > int64_t{1} << 40) {
       fail(TALARIA_INVALID, "read_bandwidth: %lld bytes cannot be read", static_cast<long long>(bytes));
     }
@@ -90,6 +98,17 @@ TALARIA_EXPORT double talaria_read_bandwidth(uint64_t device, int64_t bytes, tal
     double result = 0;
     locked->check(locked->table().read_bandwidth(locked->object, bytes, &result, &report), report);
     return result;
+  });
+}
+
+TALARIA_EXPORT int32_t talaria_device_get_memory(uint64_t device, uint8_t* memory, int64_t bytes,
+                                                 talaria_status* status) {
+  return guarded<int32_t>(status, TALARIA_INVALID, [&] {
+    auto result = read_struct<talaria_device_memory>(memory, bytes, "device_memory");
+    Locked locked(device);
+    locked->table().device_memory(locked->object, &result);
+    memcpy(memory, &result, sizeof result);
+    return static_cast<int32_t>(TALARIA_OK);
   });
 }
 

@@ -113,6 +113,7 @@ TALARIA_EXPORT int32_t talaria_run(uint64_t device, uint64_t step, const uint8_t
   return guarded<int32_t>(status, TALARIA_INVALID, [&] {
     auto found = Handles::all().get<Step>(step, "run");
     Locked locked(device);
+    locked->require_memory("run");
     require_own(*locked, *found, "run");
     if (!found->ended) fail(TALARIA_INVALID, "run: the step has not ended; end it first");
     int64_t words = batch_words(found->limits.shape);

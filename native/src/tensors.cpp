@@ -185,6 +185,7 @@ TALARIA_EXPORT int32_t talaria_write(uint64_t device, uint64_t tensor, int64_t o
       return static_cast<int32_t>(TALARIA_OK);
     }
     Locked locked(device);
+    locked->require_memory("write");
     require_range(&*locked, *found, offset, source, bytes, "write");
     if (found->view.kind == TALARIA_KV)
       fail(TALARIA_INVALID, "write: the KV cache %s is written by steps alone", found->label.c_str());
@@ -214,6 +215,7 @@ TALARIA_EXPORT int32_t talaria_read(uint64_t device, uint64_t tensor, int64_t of
       return static_cast<int32_t>(TALARIA_OK);
     }
     Locked locked(device);
+    locked->require_memory("read");
     require_range(&*locked, *found, offset, target, bytes, "read");
     if (found->view.kind != TALARIA_ACTIVATION && found->view.kind != TALARIA_HOST) {
       fail(TALARIA_INVALID, "read: %s is no activation; weights and KV lie as the backend likes", found->label.c_str());

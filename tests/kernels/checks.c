@@ -113,12 +113,12 @@ static void check_structs(uint64_t backend) {
 // Fields beyond the size: what is reserved must be 0, and what is a number must be one that means something.
 static void check_options(uint64_t backend) {
   const struct {
-    int32_t wait_limit_ms, threads, reserved;
+    int32_t wait_limit_ms, threads, plan_only;
     bool right;
-  } devices[] = {{1, 1, 0, true}, {-1, 1, 0, false}, {0, -1, 0, false}, {0, 1025, 0, false}, {0, 1, 1, false}};
-  for (int i = 0; i < 5; i++) {
+  } devices[] = {{1, 1, 0, true}, {-1, 1, 0, false}, {0, -1, 0, false}, {0, 1025, 0, false}, {0, 1, 1, true}, {0, 1, 2, false}};
+  for (int i = 0; i < 6; i++) {
     talaria_device_options options = {sizeof options, devices[i].wait_limit_ms, devices[i].threads,
-                                      devices[i].reserved};
+                                      devices[i].plan_only};
     uint64_t opened = talaria_device_open(backend, 0, (const uint8_t*)&options, sizeof options, &status);
     expect(status.code, devices[i].right, "device_options", i, 0);
     if (opened != 0) talaria_device_close(opened, &status);

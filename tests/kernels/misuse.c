@@ -9,7 +9,7 @@
 world the;
 
 static const char* const call_names[CALLS] = {
-    "backend_open", "device_count", "device_get_info", "device_open", "device_close", "read_bandwidth", "sync",
+    "backend_open", "device_count", "device_get_info", "device_open", "device_close", "device_get_memory", "read_bandwidth", "sync",
     "tensor_new",   "tensor_free",  "write",           "read",        "step_new",     "step_append",    "step_end",
     "step_free",    "run",          "event_new",       "event_free",  "event_signal", "event_wait"};
 static const char* const op_names[OPS] = {

@@ -38,7 +38,7 @@ static void spoil_device_open(dice* d) {
     case 2: options.size = (uint32_t)hostile32(d); break;
     case 3: options.wait_limit_ms = -(int32_t)roll(d, 1000) - 1; break;
     case 4: options.threads = one_in(d, 2) ? -1 - (int32_t)roll(d, 1000) : 1025 + (int32_t)roll(d, 1000); break;
-    case 5: options.reserved = 1 + (int32_t)roll(d, 1000); break;
+    case 5: options.plan_only = 2 + (int32_t)roll(d, 1000); break;
     default: bytes = hostile_bytes(d, bytes);
   }
   uint64_t handle = open_device(d, backend, index, options, bytes);
@@ -89,9 +89,16 @@ void act_on_devices(dice* d) {
     }
     case 3: {  // few, since a good one reads a mebibyte some times
       static const int64_t wrong[] = {0, -1, INT64_MIN, INT64_MAX, (1ll << 40) + 1};
-      if (!one_in(d, 3)) break;
       uint64_t device = one_in(d, 4) ? any_handle(d, 0) : atomic_load(&the.device[roll(d, DEVICES)]);
       talaria_status status, *asked = ask(d, &status);
+      talaria_device_memory memory = {.size = one_in(d, 4) ? (uint32_t)hostile32(d) : sizeof memory};
+      int64_t bytes = one_in(d, 4) ? hostile_bytes(d, sizeof memory) : (int64_t)sizeof memory;
+      void* block;
+      uint8_t* given = exact(d, &memory, sizeof memory, &block);
+      settle(d, CALL_DEVICE_GET_MEMORY, talaria_device_get_memory(device, given, bytes, asked), asked);
+      free(block);
+      if (!one_in(d, 3)) break;
+      asked = ask(d, &status);
       double read = talaria_read_bandwidth(device, one_in(d, 2) ? 1 + roll(d, 1 << 20) : wrong[roll(d, 5)], asked);
       settle_handle(d, CALL_READ_BANDWIDTH, read > 0, asked);
       break;

@@ -6,8 +6,8 @@ import io.talaria.engine.ContextFullException;
 import io.talaria.engine.Engine;
 import io.talaria.engine.Request;
 import io.talaria.engine.Usage;
-import io.talaria.model.Decoder;
 import io.talaria.model.Model;
+import io.talaria.placement.Deployment;
 import io.talaria.sampling.SamplingParameters;
 import io.talaria.sampling.StopMatcher;
 import io.talaria.tokenizer.Tokenizer;
@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
 
@@ -35,18 +36,16 @@ public final class Talaria implements AutoCloseable {
     private static final String MESSAGE_END = "<|im_end|>";
 
     private final Model model;
-    private final Device device;
-    private final Decoder decoder;
+    private final Deployment deployment;
     private final Engine engine;
     private final Tokenizer tokenizer;
     private final Set<Integer> stopTokens = new HashSet<>();
     private final int context;
     private volatile boolean closed;
 
-    Talaria(Model model, Device device, Decoder decoder, Engine engine, Tokenizer tokenizer, int context) {
+    Talaria(Model model, Deployment deployment, Engine engine, Tokenizer tokenizer, int context) {
         this.model = model;
-        this.device = device;
-        this.decoder = decoder;
+        this.deployment = deployment;
         this.engine = engine;
         this.tokenizer = tokenizer;
         this.context = context;
@@ -150,9 +149,19 @@ public final class Talaria implements AutoCloseable {
         return context;
     }
 
-    /** The device that computes. */
+    /** The device that computes; of several, the first. */
     public DeviceInfo device() {
-        return device.info();
+        return devices().getFirst();
+    }
+
+    /** All devices that compute. */
+    public List<DeviceInfo> devices() {
+        return deployment.devices().stream().map(Device::info).toList();
+    }
+
+    /** Who has what, where it was planned, and what was allocated. */
+    public Deployment deployment() {
+        return deployment;
     }
 
     /** What it is busy with. */
@@ -178,10 +187,8 @@ public final class Talaria implements AutoCloseable {
         closed = true;
         engine.close();
         try (model;
-                device) {
-            if (!device.lost()) {
-                decoder.close();
-            }
+                deployment) {
+            // Both close.
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -2,28 +2,35 @@ package io.talaria;
 
 import io.talaria.backend.Activations;
 import io.talaria.backend.Backends;
-import io.talaria.backend.Device;
 import io.talaria.backend.OpenOptions;
 import io.talaria.engine.Engine;
 import io.talaria.engine.EngineOptions;
-import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
 import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
+import io.talaria.placement.Deployment;
+import io.talaria.placement.PlanSetting;
+import io.talaria.placement.Planner;
+import io.talaria.placement.Split;
 import io.talaria.quant.TensorType;
 import io.talaria.tokenizer.Tokenizer;
 import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
 
 /** How a model is loaded. What is not set is as {@link Talaria#open} has it. */
 public final class TalariaBuilder {
     /** Positions of a text at most, unless said otherwise; fewer if the model was trained for fewer. */
     public static final int DEFAULT_CONTEXT = 4096;
 
-    private static final int DEFAULT_CHUNK = 128;
+    /** Rows of a batch at most, unless said otherwise. */
+    public static final int DEFAULT_CHUNK = 128;
+
     private static final int DEFAULT_PARALLEL = 8;
 
     private final ModelSource source;
-    private String device;
+    private List<String> devices = List.of();
+    private Planner.Places places = new Planner.Places.By(Split.EXPERTS);
     private int threads;
     private Activations activations;
     private TensorType kvType;
@@ -44,9 +51,18 @@ public final class TalariaBuilder {
         this.source = source;
     }
 
-    /** Where to compute, such as {@code cpu} or {@code reference}. Default: the best device here. */
-    public TalariaBuilder device(String name) {
-        device = name;
+    /**
+     * Where to compute, such as {@code cpu} or {@code reference}; several names split the model. Default: the best device
+     * here.
+     */
+    public TalariaBuilder device(String... names) {
+        devices = List.of(names);
+        return this;
+    }
+
+    /** How the model is split over several devices. Default: its experts are, by the devices' free memory. */
+    public TalariaBuilder places(Planner.Places chosen) {
+        places = chosen;
         return this;
     }
 
@@ -113,19 +129,20 @@ public final class TalariaBuilder {
      */
     public Talaria open() throws IOException {
         Model model = source.open();
-        Device opened = null;
+        Deployment opened = null;
         try {
             Tokenizer tokenizer = model.tokenizer();
             int positions = positions(model.config().context());
             EngineOptions engineOptions = new EngineOptions(positions, Math.min(parallel, chunk));
-            String name = device == null ? Backends.best() : device;
-            opened = Backends.open(name, new OpenOptions(threads));
-            Decoder decoder = Decoder.load(model, opened, decoderOptions(opened, positions), progress);
-            Engine engine = new Engine(decoder, engineOptions);
-            return new Talaria(model, opened, decoder, engine, tokenizer, positions);
+            List<String> names = devices.isEmpty() ? List.of(Backends.best()) : devices;
+            OpenOptions opening = new OpenOptions(threads);
+            PlanSetting setting = setting(names.getFirst(), positions, engineOptions);
+            opened = Deployment.open(model, names, opening, places, setting, progress);
+            Engine engine = new Engine(opened.decoder(), engineOptions);
+            return new Talaria(model, opened, engine, tokenizer, positions);
         } catch (IOException | RuntimeException | Error e) {
             try (model;
-                    Device failed = opened) {
+                    Deployment failed = opened) {
                 throw e;
             }
         }
@@ -143,8 +160,16 @@ public final class TalariaBuilder {
         return context == 0 ? Math.min(trained, DEFAULT_CONTEXT) : context;
     }
 
-    private DecoderOptions decoderOptions(Device opened, int positions) {
-        boolean exact = opened.info().device().startsWith("reference");
+    /** @param device the first one's name */
+    private PlanSetting setting(String device, int positions, EngineOptions engineOptions) {
+        return new PlanSetting(
+                decoderOptions(device, positions),
+                decoder -> Engine.prepare(decoder, engineOptions),
+                Optional.of(other -> setting(device, other, new EngineOptions(other, engineOptions.parallel()))));
+    }
+
+    private DecoderOptions decoderOptions(String device, int positions) {
+        boolean exact = device.startsWith("reference");
         Activations mode = activations != null ? activations : exact ? Activations.EXACT : Activations.INT8;
         TensorType cache = kvType != null ? kvType : exact ? TensorType.F32 : TensorType.F16;
         int blocks = DecoderOptions.blocksFor(Math.max(positions, kvPositions));

@@ -27,6 +27,17 @@ public interface Backend {
     }
 
     /**
+     * A stand-in for a device, to plan with: weights, tensors and steps can be made on it as on the device itself, but
+     * take no memory and no time; {@link Device#memory} tells what they would take. Nothing can be read from it or run.
+     *
+     * @param index of a device that is here; empty for one that is not, of which it takes no less than any would
+     * @return empty if the backend has none
+     */
+    default Optional<Device> plan(OptionalInt index, OpenOptions options) {
+        return Optional.empty();
+    }
+
+    /**
      * Opens a device.
      *
      * @throws DeviceException if there is no such device, or it cannot be opened

@@ -41,6 +41,40 @@ public final class Backends {
      * @throws DeviceException if the name is malformed or there is no such device here; the message says what there is
      */
     public static Device open(String device, OpenOptions options) {
+        Named named = find(device);
+        return named.backend().open(named.index(), options);
+    }
+
+    /**
+     * What is known of a device that a user named.
+     *
+     * @throws DeviceException as {@link #open(String, OpenOptions)} does
+     */
+    public static DeviceInfo info(String device) {
+        Named named = find(device);
+        return named.backend().devices().get(named.index());
+    }
+
+    /**
+     * A stand-in for the device that a user named, to plan with; empty if its backend has none.
+     *
+     * @throws DeviceException as {@link #open(String, OpenOptions)} does
+     */
+    public static Optional<Device> plan(String device, OpenOptions options) {
+        Named named = find(device);
+        return named.backend().plan(OptionalInt.of(named.index()), options);
+    }
+
+    /** A stand-in for a GPU that is not here; empty if no backend of this build has one. */
+    public static Optional<Device> planAnyGpu() {
+        return all().stream()
+                .flatMap(backend -> backend.plan(OptionalInt.empty(), OpenOptions.DEFAULT).stream())
+                .findFirst();
+    }
+
+    private record Named(Backend backend, int index) {}
+
+    private static Named find(String device) {
         Matcher name = DEVICE.matcher(device);
         if (!name.matches()) {
             throw new DeviceException(
@@ -66,7 +100,7 @@ public final class Backends {
                     "there is no " + device + ": " + backend.name() + " has " + count
                             + (count == 1 ? " device" : " devices") + ", numbered from 0");
         }
-        return backend.open(index, options);
+        return new Named(backend, index);
     }
 
     /** Opens the device that a user named, in the usual way. */

@@ -48,6 +48,16 @@ public interface Device extends AutoCloseable {
      */
     double readBandwidth(long bytes);
 
+    /**
+     * What is allocated on this device, or would be if it did not only plan.
+     *
+     * @throws DeviceException if it does not count that
+     */
+    default MemoryUse memory() {
+        throw new DeviceException(
+                DeviceException.Kind.UNSUPPORTED, info().device() + " does not count the memory that it takes");
+    }
+
     /** True for ever after a sticky fault: the device can only be closed. */
     boolean lost();
 

@@ -179,10 +179,20 @@ public final class Bench {
         }
     }
 
+    private static BatchShape shape(int capacity, int blocks) {
+        return new BatchShape(capacity, 1, 1, blocks, 0, 0, 0);
+    }
+
+    /** Composes the largest step of a bench. */
+    public static void prepare(Decoder decoder) {
+        DecoderOptions options = decoder.options();
+        decoder.prepare(shape(options.maxRows(), options.kvBlocks()), options.topK());
+    }
+
     /** Random tokens of one sequence, the last one wanted. */
     Batch batch(int position, int rows, int capacity) {
         int blocks = decoder.options().kvBlocks();
-        Batch batch = new Batch(new BatchShape(capacity, 1, 1, blocks, 0, 0, 0));
+        Batch batch = new Batch(shape(capacity, blocks));
         for (int block = 0; block < DecoderOptions.blocksFor(position + rows); block++) {
             batch.setBlock(0, block, block);
         }

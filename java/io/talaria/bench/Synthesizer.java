@@ -5,12 +5,11 @@ import io.talaria.bench.SyntheticTensors.Part;
 import io.talaria.gguf.GgufWriter;
 import io.talaria.model.ExpertLayout;
 import io.talaria.model.LoadProgress;
+import io.talaria.quant.Recipe;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.FileSystemException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -44,7 +43,6 @@ public final class Synthesizer {
         }
         List<Made> tensors = SyntheticTensors.of(shape, recipe, layout);
         long total = tensors.stream().mapToLong(Made::bytes).sum();
-        requireSpace(target, total);
         GgufWriter writer = new GgufWriter();
         SyntheticTensors.putMetadata(writer, shape, recipe);
         Synthesizer synthesizer = new Synthesizer(progress, total);
@@ -52,18 +50,6 @@ public final class Synthesizer {
             writer.addTensor(made.name(), made.type(), made.dims(), channel -> synthesizer.put(made, channel));
         }
         writer.write(target);
-    }
-
-    /** So that a disk that is too small is not found out when it is full. */
-    private static void requireSpace(Path target, long total) throws IOException {
-        Path folder = target.toAbsolutePath().getParent();
-        long free = Files.getFileStore(folder).getUsableSpace();
-        if (total > free) {
-            throw new FileSystemException(
-                    target.toString(),
-                    null,
-                    "%.3f GB are needed and %.3f GB are free".formatted(total / 1e9, free / 1e9));
-        }
     }
 
     private void put(Made made, WritableByteChannel channel) throws IOException {

@@ -4,6 +4,7 @@ import io.talaria.bench.SyntheticTensors.Made;
 import io.talaria.gguf.GgufWriter;
 import io.talaria.model.ExpertLayout;
 import io.talaria.model.Model;
+import io.talaria.quant.Recipe;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.math.BigInteger;

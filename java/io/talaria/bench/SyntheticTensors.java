@@ -2,6 +2,7 @@ package io.talaria.bench;
 
 import io.talaria.gguf.GgufWriter;
 import io.talaria.model.ExpertLayout;
+import io.talaria.quant.Recipe;
 import io.talaria.quant.TensorType;
 import java.util.ArrayList;
 import java.util.List;

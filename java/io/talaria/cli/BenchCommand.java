@@ -1,20 +1,17 @@
 package io.talaria.cli;
 
+import io.talaria.backend.Backends;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.DeviceInfo;
-import io.talaria.backend.GpuProbe;
-import io.talaria.backend.GpuState;
 import io.talaria.bench.Bench;
-import io.talaria.bench.GpuCatalogue;
-import io.talaria.bench.MemoryModules;
 import io.talaria.bench.OpBench;
 import io.talaria.bench.Roofline;
-import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
-import io.talaria.model.DeviceRoom;
 import io.talaria.model.Model;
 import io.talaria.model.ModelSummary;
+import io.talaria.placement.Deployment;
+import io.talaria.placement.PlanSetting;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,7 +32,10 @@ import picocli.CommandLine.Parameters;
 final class BenchCommand implements Callable<Integer> {
     private static final long BANDWIDTH_BYTES = 1L << 30;
 
-    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "Path of a GGUF file.")
+    @Parameters(
+            paramLabel = "MODEL",
+            arity = "0..1",
+            description = "Path of a GGUF file. Default: the small model that ships with Talaria.")
     private String model;
 
     @Mixin
@@ -63,6 +63,12 @@ final class BenchCommand implements Callable<Integer> {
     @Mixin
     private DeviceOptions devices;
 
+    @Mixin
+    private SplitOptions split;
+
+    @Option(names = "--verbose", description = "Says after loading what was planned and what each device allocated.")
+    private boolean verbose;
+
     @Option(names = "--json", description = "One JSON object.")
     private boolean json;
 
@@ -89,13 +95,11 @@ final class BenchCommand implements Callable<Integer> {
         check(repetitions >= 1 && repetitions <= 1000, "-r " + repetitions + ": write 1 to 1000");
         check(batch >= 1 && batch <= 1 << 14, "--batch " + batch + ": write 1 to " + (1 << 14));
         synthetic.check(model);
-        check(model != null || synthetic.named(), "name either a MODEL or --synthetic SHAPE:FORMAT");
         if (svg != null) {
             OutFile.check("--svg", svg);
         }
-        DeviceOptions.Choice choice = devices.choose();
-        try (Model opened = synthetic.named() ? synthetic.open() : ModelPath.open(model);
-                Device device = choice.open()) {
+        DeviceOptions.Choice choice = devices.choose(split.read());
+        try (Model opened = synthetic.named() ? synthetic.open() : ModelPath.openOrDefault(model)) {
             if (svg != null) {
                 OutFile.checkOther(
                         "--svg",
@@ -104,7 +108,7 @@ final class BenchCommand implements Callable<Integer> {
             }
             opened.requireExperts();
             checkPositions(opened.config().context());
-            report(measure(opened, device, choice));
+            report(measure(opened, choice));
         } catch (Bench.MeaninglessException e) {
             System.err.println("talaria: " + e.getMessage());
             return ExitCode.CHECK_FAILED;
@@ -129,30 +133,44 @@ final class BenchCommand implements Callable<Integer> {
                         + context);
     }
 
-    private BenchReport measure(Model opened, Device device, DeviceOptions.Choice choice) throws IOException {
+    private BenchReport measure(Model opened, DeviceOptions.Choice choice) throws IOException {
         int rows = Math.min(batch, Math.max(1, Math.max(prompt, depth)));
         DecoderOptions options = DecoderOptions.of(
                         choice.activations(), choice.kvType(), DecoderOptions.blocksFor((int) positions()), rows)
                 .withRouting();
-        if (!choice.reference()) { // which leaves weights where they are
-            DeviceRoom.require(opened, device.info(), options);
-        }
-        OptionalDouble bandwidth = bandwidth(device);
-        try (Decoder decoder = Decoder.load(opened, device, options, new Progress("Loading")::at)) {
-            Bench bench = new Bench(decoder, synthetic.named());
+        PlanSetting setting = new PlanSetting(options, Bench::prepare, Optional.empty());
+        // Before the model takes the memory that is read. What several devices read together is no one number.
+        boolean one = choice.devices().size() == 1;
+        OptionalDouble bandwidth = one ? bandwidth(choice) : OptionalDouble.empty();
+        DeviceInfo device = info(choice.devices());
+        OptionalDouble nominal = one ? NominalBandwidth.of(device) : OptionalDouble.empty();
+        try (Deployment deployment = Deployment.open(
+                opened,
+                choice.devices(),
+                choice.opening(),
+                split.places(opened.config()),
+                setting,
+                new Progress("Loading")::at)) {
+            if (verbose) {
+                deployment.report().forEach(System.err::println);
+            }
+            if (deployment.plan().isPresent()) {
+                split.write(choice.devices(), deployment.plan().get().placement());
+            }
+            Bench bench = new Bench(deployment.decoder(), synthetic.named());
             List<Bench.Result> results = run(bench, ModelSummary.of(opened));
             double[] shares = bench.expertShares();
             Optional<OpBench.Ops> verbs = ops || svg != null
                     ? Optional.of(new OpBench(bench).measure(opened.weights(), depth, repetitions))
                     : Optional.empty();
             String name = synthetic.named() ? synthetic.name() : model;
-            return new BenchReport(name, device.info(), bandwidth, nominal(device.info()), results, shares, verbs);
+            return new BenchReport(name, device, bandwidth, nominal, results, shares, verbs);
         }
     }
 
     /** What the device reads at best; empty if it does not measure that, as those that are there to check others. */
-    private static OptionalDouble bandwidth(Device device) {
-        try {
+    private static OptionalDouble bandwidth(DeviceOptions.Choice choice) {
+        try (Device device = choice.open()) {
             return OptionalDouble.of(device.readBandwidth(BANDWIDTH_BYTES));
         } catch (DeviceException e) {
             if (e.kind() != DeviceException.Kind.UNSUPPORTED) {
@@ -160,6 +178,19 @@ final class BenchCommand implements Callable<Integer> {
             }
             return OptionalDouble.empty();
         }
+    }
+
+    /** A device, or several as one. */
+    private static DeviceInfo info(List<String> names) {
+        return names.stream()
+                .map(Backends::info)
+                .reduce((a, b) -> new DeviceInfo(
+                        a.device() + "," + b.device(),
+                        a.name() + " and " + b.name(),
+                        a.memoryBytes() + b.memoryBytes(),
+                        a.freeBytes() + b.freeBytes(),
+                        a.activationBlock()))
+                .orElseThrow();
     }
 
     private List<Bench.Result> run(Bench bench, ModelSummary summary) {
@@ -190,18 +221,5 @@ final class BenchCommand implements Callable<Integer> {
                     svg, Roofline.svg(title, report.ops().orElseThrow(), report.bandwidth(), report.nominal()));
         }
         report.warning().ifPresent(warning -> System.err.println("talaria: " + warning));
-    }
-
-    /** What the memory was built for, where the firmware, the catalogue or the driver knows it. */
-    private static OptionalDouble nominal(DeviceInfo device) {
-        if (device.device().startsWith("cpu")) {
-            return MemoryModules.bandwidth();
-        }
-        return GpuCatalogue.find(device.name(), device.memoryBytes())
-                .map(gpu -> OptionalDouble.of(gpu.gigabytesPerSecond()))
-                .orElseGet(() -> GpuProbe.all().stream()
-                        .filter(gpu -> gpu.bandwidth() > 0 && device.name().startsWith(gpu.name()))
-                        .mapToDouble(GpuState::bandwidth)
-                        .findFirst());
     }
 }

@@ -17,7 +17,7 @@ final class ChatCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "MODEL",
             arity = "0..1",
-            description = "Path of a GGUF file. Default: a random test model.")
+            description = "Path of a GGUF file. Default: the small model that ships with Talaria.")
     private String model;
 
     @Option(names = "--system", paramLabel = "TEXT", description = "Instructions for the whole conversation.")
@@ -34,6 +34,11 @@ final class ChatCommand implements Callable<Integer> {
         GenerateOptions options = sampling.choose();
         try (Talaria talaria = talk.open(model);
                 ChatInput input = input()) {
+            if (model == null) {
+                System.err.println(
+                        "Talaria's own small model, for sums, words, lists and small facts. For real answers name"
+                                + " a GGUF file of Nous-Hermes-2-Mixtral-8x7B-DPO.");
+            }
             System.err.println(
                     "On " + talaria.device().device() + ". /help lists the commands, Ctrl-D ends the conversation.");
             ModelAnswerer answerer = new ModelAnswerer(talaria, options);

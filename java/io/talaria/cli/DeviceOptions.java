@@ -1,10 +1,12 @@
 package io.talaria.cli;
 
+import io.talaria.TalariaBuilder;
 import io.talaria.backend.Activations;
 import io.talaria.backend.Backends;
 import io.talaria.backend.Device;
 import io.talaria.backend.OpenOptions;
 import io.talaria.quant.TensorType;
+import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Option;
 
@@ -13,7 +15,8 @@ final class DeviceOptions {
     @Option(
             names = "--device",
             paramLabel = "DEVICE",
-            description = "Where to compute: cpu or reference. Default: the best one here.")
+            description = "Where to compute: cpu, reference, cuda:0 and so on, or, to split a model, a list such as"
+                    + " cuda:0,cuda:1,cpu. Default: the best one here.")
     private String device;
 
     @Option(
@@ -39,26 +42,74 @@ final class DeviceOptions {
     private Integer threads;
 
     /** What a command computes with. */
-    record Choice(String device, Activations activations, TensorType kvType, int threads) {
+    record Choice(List<String> devices, Activations activations, TensorType kvType, int threads) {
+        /** The device of a command that takes one alone. */
+        String device() {
+            if (devices.size() > 1) {
+                throw new BadArgumentException(
+                        "--device " + String.join(",", devices) + ": this command takes one device at a time");
+            }
+            return devices.getFirst();
+        }
+
         Device open() {
-            return Backends.open(device, new OpenOptions(threads));
+            return Backends.open(device(), opening());
+        }
+
+        OpenOptions opening() {
+            return new OpenOptions(threads);
         }
 
         boolean reference() {
-            return isReference(device);
+            return isReference(devices.getFirst());
+        }
+
+        /** Has a model computed this way. */
+        TalariaBuilder configure(TalariaBuilder builder) {
+            return builder.device(devices.toArray(String[]::new))
+                    .threads(threads)
+                    .activations(activations)
+                    .kvType(kvType);
         }
     }
 
+    /** A device with what is usual there. */
+    static Choice plain(String device) {
+        DeviceOptions options = new DeviceOptions();
+        options.device = device;
+        return options.choose();
+    }
+
     Choice choose() {
-        if (device != null && device.contains(",")) {
-            throw new BadArgumentException("--device " + device + ": splitting over several devices is not there yet");
+        return choose(List.of());
+    }
+
+    /** @param placed the devices of a placement file; empty if there is none */
+    Choice choose(List<String> placed) {
+        List<String> names = device != null ? List.of(device.split(",", -1)) : placed;
+        if (names.isEmpty()) {
+            names = List.of(Backends.best());
         }
-        String name = device == null ? Backends.best() : device;
+        if (!placed.isEmpty() && !names.equals(placed)) {
+            throw new BadArgumentException(
+                    "--device " + device + ": the placement file is for " + String.join(",", placed));
+        }
+        String name = names.getFirst();
         boolean reference = isReference(name);
         if (threads != null && (threads < 1 || threads > 1024)) {
             throw new BadArgumentException("--threads " + threads + ": write 1 to 1024");
         }
-        return new Choice(name, activations(name, reference), kvType(reference), threads == null ? 0 : threads);
+        return new Choice(names, activations(name, reference), kvType(reference), threads == null ? 0 : threads);
+    }
+
+    /** Whether a device was named, and not left to be found. */
+    boolean named() {
+        return device != null;
+    }
+
+    /** The options for a device that need not be here. */
+    Choice chooseFor(String name) {
+        return new Choice(List.of(name), activations(name, false), kvType(false), 0);
     }
 
     /** Whether a mode was named, and not left to the device. */

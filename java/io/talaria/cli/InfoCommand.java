@@ -15,7 +15,10 @@ import picocli.CommandLine.Parameters;
 
 @Command(name = "info", mixinStandardHelpOptions = true, description = "What a model file holds.")
 final class InfoCommand implements Callable<Integer> {
-    @Parameters(paramLabel = "MODEL", description = "Path of a GGUF file.")
+    @Parameters(
+            paramLabel = "MODEL",
+            arity = "0..1",
+            description = "Path of a GGUF file. Default: the small model that ships with Talaria.")
     private String model;
 
     @Option(names = "--json", description = "One JSON object.")
@@ -23,7 +26,7 @@ final class InfoCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        try (Model opened = ModelPath.open(model)) {
+        try (Model opened = ModelPath.openOrDefault(model)) {
             Map<String, Object> facts = facts(opened);
             if (json) {
                 Json.print(facts);

@@ -13,6 +13,10 @@ final class Json {
     private Json() {}
 
     static void print(Map<String, ?> object) {
-        System.out.println(MAPPER.writeValueAsString(object));
+        System.out.println(text(object));
+    }
+
+    static String text(Map<String, ?> object) {
+        return MAPPER.writeValueAsString(object);
     }
 }

@@ -1,11 +1,11 @@
 package io.talaria.cli;
 
-import io.talaria.backend.Device;
 import io.talaria.engine.PromptLogits;
 import io.talaria.gguf.AtomicFile;
-import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
 import io.talaria.model.Model;
+import io.talaria.placement.Deployment;
+import io.talaria.placement.PlanSetting;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -16,7 +16,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -54,13 +56,16 @@ final class LogitsCommand implements Callable<Integer> {
     @Mixin
     private DeviceOptions devices;
 
+    @Mixin
+    private SplitOptions split;
+
     @Option(names = "--json", description = "One JSON object.")
     private boolean json;
 
     @Override
     public Integer call() throws IOException {
         OutFile.check("--out", out);
-        DeviceOptions.Choice choice = devices.choose();
+        DeviceOptions.Choice choice = devices.choose(split.read());
         try (Model opened = ModelPath.open(model)) {
             OutFile.checkOther("--out", out, opened.file().paths());
             List<int[]> lists = new ArrayList<>();
@@ -86,13 +91,20 @@ final class LogitsCommand implements Callable<Integer> {
         DecoderOptions options = DecoderOptions.of(
                         choice.activations(), choice.kvType(), blocks, perBatch * lists.size())
                 .withLogits();
+        PlanSetting setting =
+                new PlanSetting(options, decoder -> PromptLogits.prepare(decoder, lists, perBatch), Optional.empty());
         Progress loading = new Progress("Loading");
         Progress computing = new Progress("Computing");
         int rows = lists.getFirst().length;
         try (AtomicFile file = AtomicFile.create(out);
-                Device device = choice.open();
-                Decoder decoder = Decoder.load(opened, device, options, loading::at)) {
-            PromptLogits.run(decoder, lists, perBatch, position -> true, (position, logits) -> {
+                Deployment deployment = Deployment.open(
+                        opened,
+                        choice.devices(),
+                        choice.opening(),
+                        split.places(opened.config()),
+                        setting,
+                        loading::at)) {
+            PromptLogits.run(deployment.decoder(), lists, perBatch, position -> true, (position, logits) -> {
                 file.write(bytes(logits));
                 computing.at(position + 1, rows);
             });
@@ -101,7 +113,11 @@ final class LogitsCommand implements Callable<Integer> {
             facts.put("rows", rows);
             facts.put("columns", opened.config().vocabulary());
             facts.put("activation_block", choice.activations().block());
-            facts.put("device", device.info().device());
+            facts.put(
+                    "device",
+                    deployment.devices().stream()
+                            .map(device -> device.info().device())
+                            .collect(Collectors.joining(",")));
             facts.put("activations", choice.activations().name().toLowerCase(Locale.ROOT));
             facts.put("kv", choice.kvType().name().toLowerCase(Locale.ROOT));
             facts.put("chunk", perBatch);

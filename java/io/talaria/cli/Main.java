@@ -29,14 +29,21 @@ import picocli.CommandLine.Command;
             LogitsCommand.class,
             DevicesCommand.class,
             DoctorCommand.class,
+            ConvertCommand.class,
+            QuantizeCommand.class,
             SynthesizeCommand.class,
             BenchCommand.class,
-            ValidateCommand.class
+            PlanCommand.class,
+            ValidateCommand.class,
+            EvalCommand.class,
+            ExpertsCommand.class
         },
         footer = {
             "",
-            "MODEL is the path of a GGUF file; of a model in shards, the first one's.",
-            "DEVICE is cpu or reference; 'talaria devices' lists what is here.",
+            "MODEL is the path of a GGUF file; of a model in shards, the first one's. Where it may be left",
+            "out, the small model that ships with Talaria is taken.",
+            "DEVICE is cpu, reference, cuda:0 and so on, or a list of them to split a model over;",
+            "'talaria devices' lists what is here.",
             "Exit codes: 0 done, 1 a check failed, 2 bad arguments, 3 bad model or file, or output that",
             "cannot be written, 4 no such device or out of memory, 70 device lost."
         })

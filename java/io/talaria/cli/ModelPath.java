@@ -8,11 +8,6 @@ import java.nio.file.Path;
 
 /** What users write where a command takes a MODEL. */
 final class ModelPath {
-    /** The launcher sets it to the project's folder. */
-    private static final String HOME = "talaria.home";
-
-    private static final Path TEST_MODEL = Path.of("tests", "data", "golden", "nano-Q4_K_M.gguf");
-
     private ModelPath() {}
 
     /** Opens the model that was named. */
@@ -31,17 +26,16 @@ final class ModelPath {
         }
     }
 
-    /** Opens the model that was named or, if none was, the random one of the tests, and says so. */
+    /** Opens the model that was named or, if none was, the small one that comes with Talaria, and says so. */
     static Model openOrDefault(String name) throws IOException {
         if (name != null) {
             return open(name);
         }
-        Path model = Path.of(System.getProperty(HOME, ".")).resolve(TEST_MODEL);
+        Path model = ShippedModel.model();
         if (!Files.exists(model)) {
-            throw new BadArgumentException("no model was named: name the path of a GGUF file");
+            throw new BadArgumentException("no model was named, and " + model
+                    + ", which comes with Talaria, is not there: name the path of a GGUF file");
         }
-        System.err.println("No model was named, so this is the tests' tiny random one: what it writes means nothing.");
-        System.err.println("For real answers name a GGUF file of Nous-Hermes-2-Mixtral-8x7B-DPO.");
         return Model.open(model);
     }
 }

@@ -26,7 +26,7 @@ final class RunCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "MODEL",
             arity = "0..1",
-            description = "Path of a GGUF file. Default: a random test model.")
+            description = "Path of a GGUF file. Default: the small model that ships with Talaria.")
     private String model;
 
     @Option(

@@ -1,9 +1,9 @@
 package io.talaria.cli;
 
-import io.talaria.bench.Recipe;
 import io.talaria.bench.Synthesizer;
 import io.talaria.bench.SyntheticShape;
 import io.talaria.model.ExpertLayout;
+import io.talaria.quant.Recipe;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,7 +11,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -37,7 +36,7 @@ final class SynthesizeCommand implements Callable<Integer> {
     @Option(
             names = "--format",
             paramLabel = "FORMAT",
-            description = "Q4_K_M, Q6_K, Q8_0, Q4_0, F16 or BF16. Default: ${DEFAULT-VALUE}.")
+            description = "Q4_K_M, Q5_K_M, Q6_K, Q8_0, Q4_0, F16, BF16 or F32. Default: ${DEFAULT-VALUE}.")
     private String format = "Q4_K_M";
 
     @Option(
@@ -53,8 +52,7 @@ final class SynthesizeCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         Recipe recipe = Recipe.of(format);
         if (recipe == null) {
-            throw new BadArgumentException("--format " + format + ": write one of "
-                    + Arrays.stream(Recipe.values()).map(Enum::name).collect(Collectors.joining(", ")));
+            throw new BadArgumentException("--format " + format + ": write one of " + Recipe.names());
         }
         OutFile.check("OUT", out);
         try {

@@ -1,16 +1,16 @@
 package io.talaria.cli;
 
-import io.talaria.bench.Recipe;
 import io.talaria.bench.SyntheticModel;
 import io.talaria.bench.SyntheticShape;
 import io.talaria.model.Model;
+import io.talaria.quant.Recipe;
 import java.io.IOException;
 import picocli.CommandLine.Option;
 
 /** A made-up model instead of a file. */
 final class SyntheticOptions {
     @Option(
-            names = "--synthetic",
+            names = {"--synthetic", "--shape"},
             paramLabel = "SHAPE:FORMAT",
             description =
                     "A made-up model instead, such as nano:Q8_0 or mixtral-8x7b:Q4_K_M. Its random weights go to the"

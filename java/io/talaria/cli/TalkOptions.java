@@ -2,6 +2,8 @@ package io.talaria.cli;
 
 import io.talaria.Talaria;
 import io.talaria.TalariaBuilder;
+import io.talaria.model.Model;
+import io.talaria.placement.Planner.Places;
 import java.io.IOException;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -10,6 +12,12 @@ import picocli.CommandLine.Option;
 final class TalkOptions {
     @Mixin
     private DeviceOptions devices;
+
+    @Mixin
+    private SplitOptions split;
+
+    @Option(names = "--verbose", description = "Says after loading what was planned and what each device allocated.")
+    private boolean verbose;
 
     @Option(
             names = {"-c", "--context"},
@@ -25,25 +33,41 @@ final class TalkOptions {
                             + " it; slower.")
     private boolean batchInvariant;
 
-    /** Loads the model that was named, or else the random one of the tests. */
+    /** Loads the model that was named, or else the small one that ships with Talaria. */
     Talaria open(String model) throws IOException {
-        DeviceOptions.Choice choice = devices.choose();
+        DeviceOptions.Choice choice = devices.choose(split.read());
         if (context != null && context < 2) {
             throw new BadArgumentException("--context " + context + ": write 2 or more");
         }
-        TalariaBuilder builder = Talaria.builder(ModelPath.openOrDefault(model))
-                .device(choice.device())
-                .threads(choice.threads())
-                .activations(choice.activations())
-                .kvType(choice.kvType())
+        Model opened = ModelPath.openOrDefault(model);
+        TalariaBuilder builder = choice.configure(Talaria.builder(opened))
+                .places(places(opened))
                 .context(context == null ? 0 : context)
                 .parallel(1)
                 .batchInvariant(batchInvariant)
                 .progress(new Progress("Loading")::at);
         try {
-            return builder.open();
+            Talaria talaria = builder.open();
+            if (verbose) {
+                talaria.deployment().report().forEach(System.err::println);
+            }
+            if (talaria.deployment().plan().isPresent()) {
+                split.write(choice.devices(), talaria.deployment().plan().get().placement());
+            }
+            return talaria;
         } catch (IllegalArgumentException e) {
             throw new BadArgumentException(e.getMessage());
+        }
+    }
+
+    /** The model is closed if its placement is refused. */
+    private Places places(Model opened) throws IOException {
+        try {
+            return split.places(opened.config());
+        } catch (IOException | RuntimeException e) {
+            try (opened) {
+                throw e;
+            }
         }
     }
 }

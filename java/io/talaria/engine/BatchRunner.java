@@ -65,6 +65,14 @@ final class BatchRunner {
         }
     }
 
+    /** Composes the steps that take most memory. */
+    void prepare() {
+        BatchShape largest = shape(decoder.options().maxRows(), options.parallel(), 0);
+        decoder.prepare(
+                largest, Math.min(Sampler.MAX_CANDIDATES, decoder.config().vocabulary()));
+        decoder.prepare(largest, Math.min(FEW, decoder.config().vocabulary()));
+    }
+
     private BatchShape shape(int rows, int sequences, int adjustments) {
         int capacity = 1;
         while (capacity < rows) {

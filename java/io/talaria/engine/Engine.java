@@ -60,6 +60,7 @@ public final class Engine implements AutoCloseable {
      *
      * @param decoder has rows for a token of every text in work, and blocks for at least one whole context
      * @throws IllegalArgumentException if it has not
+     * @throws DeviceException if the device has no memory left for the largest batch
      */
     public Engine(Decoder decoder, EngineOptions options) {
         this.options = options;
@@ -77,10 +78,21 @@ public final class Engine implements AutoCloseable {
         pool = new KvPool(blocks);
         scheduler = new Scheduler(pool, options.parallel());
         runner = new BatchRunner(decoder, options);
+        runner.prepare();
         usage = scheduler.usage();
         thread = new Thread(this::work, "talaria-engine");
         thread.setDaemon(true);
         thread.start();
+    }
+
+    /**
+     * Composes the largest steps that an engine of these options runs, so that what they take of the device's memory is
+     * taken before the first request, and can be planned.
+     *
+     * @throws DeviceException if the device has not so much left
+     */
+    public static void prepare(Decoder decoder, EngineOptions options) {
+        new BatchRunner(decoder, options).prepare();
     }
 
     /**

@@ -39,9 +39,7 @@ public final class PromptLogits {
         KvPool pool = new KvPool(decoder.options().kvBlocks());
         List<Sequence> sequences = new ArrayList<>();
         lists.forEach(list -> sequences.add(new Sequence(pool)));
-        BatchShape shape = new BatchShape(
-                chunk * lists.size(), chunk, lists.size(), decoder.options().kvBlocks(), 0, 0, 0);
-        Batch batch = new Batch(shape);
+        Batch batch = new Batch(shape(decoder, lists, chunk));
         int longest = lists.stream().mapToInt(list -> list.length).max().orElse(0);
         for (int begin = 0; begin < longest; begin += chunk) {
             batch.clear();
@@ -64,6 +62,16 @@ public final class PromptLogits {
             decoder.run(batch);
             hand(decoder, positions, sink);
         }
+    }
+
+    private static BatchShape shape(Decoder decoder, List<int[]> lists, int chunk) {
+        return new BatchShape(
+                chunk * lists.size(), chunk, lists.size(), decoder.options().kvBlocks(), 0, 0, 0);
+    }
+
+    /** Composes the step that {@link #run} will run. */
+    public static void prepare(Decoder decoder, List<int[]> lists, int chunk) {
+        decoder.prepare(shape(decoder, lists, chunk), decoder.options().topK());
     }
 
     private static void hand(Decoder decoder, List<Integer> positions, Sink sink) throws IOException {

@@ -33,6 +33,21 @@ public final class AtomicFile implements Closeable {
     }
 
     /**
+     * Refuses a file that the disk has no room for, so that this is not found out when it is full.
+     *
+     * @throws IOException if there is less room; the message names the target
+     */
+    static void requireSpace(Path target, long bytes) throws IOException {
+        long free = Files.getFileStore(target.toAbsolutePath().getParent()).getUsableSpace();
+        if (bytes > free) {
+            throw new FileSystemException(
+                    target.toString(),
+                    null,
+                    "%.3f GB are needed and %.3f GB are free".formatted(bytes / 1e9, free / 1e9));
+        }
+    }
+
+    /**
      * Begins a file under a temporary name beside the target.
      *
      * @throws IOException if it cannot be written there; the message names the target

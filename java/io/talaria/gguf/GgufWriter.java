@@ -157,6 +157,7 @@ public final class GgufWriter {
         Layout layout = layOut(file);
         ByteBuffer header = layout.header().content();
         GgufReader.read(file, new HeaderSource(header, layout.end()), 0);
+        AtomicFile.requireSpace(target, layout.end());
         try (AtomicFile out = AtomicFile.create(target)) {
             out.write(header.duplicate());
             for (int i = 0; i < entries.size(); i++) {

@@ -3,9 +3,9 @@ package io.talaria.gguf;
 import java.nio.file.Path;
 
 /** Names out of a file, made safe to show in a message or on a terminal. */
-final class Printable {
+public final class Printable {
     /** A longer name is cut to this many characters. */
-    static final int MAX_CHARACTERS = 80;
+    public static final int MAX_CHARACTERS = 80;
 
     private static final int MAX_PATH_CHARACTERS = 4096;
     private static final String CUT = "...";
@@ -13,12 +13,12 @@ final class Printable {
     private Printable() {}
 
     /** The name in quotes, control and formatting characters escaped, cut to {@value #MAX_CHARACTERS} characters. */
-    static String name(String name) {
+    public static String name(String name) {
         return '\'' + escape(name, MAX_CHARACTERS) + '\'';
     }
 
     /** The path without control characters. */
-    static String path(Path path) {
+    public static String path(Path path) {
         return escape(path.toString(), MAX_PATH_CHARACTERS);
     }
 

@@ -1,104 +1,52 @@
 package io.talaria.model;
 
-import io.talaria.backend.AttentionWeights;
 import io.talaria.backend.Batch;
 import io.talaria.backend.BatchShape;
 import io.talaria.backend.DecoderOps;
 import io.talaria.backend.Device;
-import io.talaria.backend.ExpertWeights;
-import io.talaria.backend.KvCache;
-import io.talaria.backend.OutputWeights;
-import io.talaria.backend.RouterWeights;
-import io.talaria.backend.Shape;
-import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
 import io.talaria.backend.TensorSource;
 import io.talaria.backend.TopLogits;
+import io.talaria.model.DecoderPart.HomeLayer;
 import io.talaria.model.ModelWeights.LayerWeights;
-import io.talaria.quant.TensorType;
+import io.talaria.model.Placement.LayerPlace;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /**
- * A model on a device: its weights, its KV cache, and the forward pass, composed as a step once for each shape of batch.
+ * A model on a device, or on several: its weights, its KV cache, and the forward pass, composed once for each shape of
+ * batch.
  *
- * <p>It owns what it allocates on the device, but neither the device nor the model; close it before either. Not for use
- * by several threads at once.
+ * <p>It owns what it allocates on the devices, but neither them nor the model; close it before either. Not for use by
+ * several threads at once.
  */
 public final class Decoder implements AutoCloseable {
-    private final Device device;
     private final ModelConfig config;
     private final DecoderOptions options;
-    private final DeviceMemory memory;
-    private final Map<StepKey, Step> steps = new HashMap<>();
-
-    private final Tensor embedding;
-    private final List<Layer> layers = new ArrayList<>();
-    private final OutputWeights output;
-    private final KvCache kv;
-
-    private final Tensor x; // [rows][H], the residual stream
-    private final Tensor h; // [rows][H], normed for router and experts
-    private final Tensor q; // [rows][N * D]
-    private final Tensor attended; // [rows][N * D]
-    private final List<Tensor> routing; // per layer, or one for all, [rows][2 * K]: expert ids and weights
-    private final Tensor slots; // [1][rows][K][H], one result per row and chosen expert
-    private final Map<Integer, Tensor> tops = new HashMap<>(); // by k, [rows][3k + 1]
-    private final Optional<Tensor> logits; // [rows][V]
+    private final Placement placement;
+    private final List<DecoderPart> parts;
+    private final Map<PassKey, Pass> passes = new HashMap<>();
 
     private ByteBuffer received = ByteBuffer.allocateDirect(0);
 
-    /** What a step is composed for. */
-    private record StepKey(BatchShape shape, int k, Set<Verb> verbs) {}
+    /** What a forward pass is composed for. */
+    private record PassKey(BatchShape shape, int k, Set<Verb> verbs) {}
 
-    private record Layer(AttentionWeights attention, RouterWeights router, ExpertWeights experts) {}
-
-    private Decoder(Model model, Device device, DeviceMemory memory, DecoderOptions options, LoadProgress progress)
-            throws IOException {
-        this.device = device;
-        this.memory = memory;
+    private Decoder(Model model, List<Device> devices, Placement placement, DecoderOptions options) {
         this.config = model.config();
         this.options = options;
-        ModelWeights weights = model.weights();
-        Loader loader = new Loader(progress, ModelSummary.of(model).weightBytes());
-        embedding = loader.load(weights.embedding());
-        for (LayerWeights layer : weights.layers()) {
-            layers.add(load(layer, loader));
-        }
-        Tensor outputProduct = weights.output() == weights.embedding() ? embedding : loader.load(weights.output());
-        output = new OutputWeights(loader.load(weights.outputNorm()), outputProduct, config.rmsEpsilon());
-        model.file().verifyLength();
-
-        Shape cache =
-                new Shape(config.layers(), options.kvBlocks(), DecoderOptions.POSITIONS_PER_BLOCK, config.kvWidth());
-        kv = new KvCache(
-                alloc("KV cache, keys", Tensor.Kind.KV, options.kvType(), cache),
-                alloc("KV cache, values", Tensor.Kind.KV, options.kvType(), cache),
-                config.headDim());
-        int rows = options.maxRows();
-        int used = config.expertsUsed();
-        x = floats("x", Shape.of(rows, config.hidden()));
-        h = floats("h", Shape.of(rows, config.hidden()));
-        q = floats("q", Shape.of(rows, config.queryWidth()));
-        attended = floats("attended", Shape.of(rows, config.queryWidth()));
-        routing = new ArrayList<>();
-        for (int i = 0; i < (options.keepRouting() ? config.layers() : 1); i++) {
-            routing.add(alloc("routing", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(rows, 2L * used)));
-        }
-        slots = floats("slots", new Shape(1, rows, used, config.hidden()));
-        tops.put(options.topK(), newTop(options.topK()));
-        logits = options.keepLogits()
-                ? Optional.of(floats("logits", Shape.of(rows, config.vocabulary())))
-                : Optional.empty();
+        this.placement = placement;
+        parts = IntStream.range(0, devices.size())
+                .mapToObj(i -> new DecoderPart(i, devices.get(i), config, options, placement))
+                .toList();
     }
 
     /**
@@ -109,37 +57,54 @@ public final class Decoder implements AutoCloseable {
      */
     public static Decoder load(Model model, Device device, DecoderOptions options, LoadProgress progress)
             throws IOException {
+        return load(model, List.of(device), Placement.single(model.config()), options, progress);
+    }
+
+    /**
+     * Loads a model onto several devices.
+     *
+     * @param placement which of them has what
+     * @throws IOException if the file cannot be read, or is of a kind that can be looked at but not run
+     * @throws io.talaria.backend.DeviceException if a device has no room for its share, or does not compute one of its
+     *     types, or the placement is not of this model; what was loaded is freed
+     */
+    public static Decoder load(
+            Model model, List<Device> devices, Placement placement, DecoderOptions options, LoadProgress progress)
+            throws IOException {
         model.requireExperts();
-        DeviceMemory memory = new DeviceMemory(device);
+        placement.check(model.config(), devices.size());
+        Decoder decoder = new Decoder(model, devices, placement, options);
         try {
-            return new Decoder(model, device, memory, options, progress);
+            decoder.load(model, progress);
+            return decoder;
         } catch (IOException | RuntimeException e) {
-            try (memory) {
+            try (decoder) {
                 throw e;
             }
         }
     }
 
-    /** What the decoder has allocated, so that a failed load leaves nothing behind. */
-    private record DeviceMemory(Device device, List<Tensor> tensors) implements AutoCloseable {
-        DeviceMemory(Device device) {
-            this(device, new ArrayList<>());
+    private void load(Model model, LoadProgress progress) throws IOException {
+        ModelWeights weights = model.weights();
+        Loader loader = new Loader(progress, ModelSummary.of(model).weightBytes());
+        for (DecoderPart part : parts) {
+            part.loadEmbedding(weights, loader);
         }
-
-        Tensor own(Tensor tensor) {
-            tensors.add(tensor);
-            return tensor;
+        for (int i = 0; i < config.layers(); i++) {
+            LayerWeights layer = weights.layers().get(i);
+            for (DecoderPart part : parts) {
+                part.loadLayer(i, layer, loader);
+            }
         }
-
-        @Override
-        public void close() {
-            tensors.forEach(device::free);
-            tensors.clear();
+        for (DecoderPart part : parts) {
+            part.loadOutput(weights, loader);
         }
+        model.file().verifyLength();
+        parts.forEach(DecoderPart::allocate);
     }
 
-    /** Loads one weight after the other and says how far it is. */
-    private final class Loader {
+    /** Says after each weight how far it is. */
+    private static final class Loader implements DecoderPart.Loader {
         private final LoadProgress progress;
         private final long total;
         private long done;
@@ -149,74 +114,104 @@ public final class Decoder implements AutoCloseable {
             this.total = total;
         }
 
-        Tensor load(TensorSource source) throws IOException {
-            Tensor tensor = memory.own(device.load(source));
+        @Override
+        public Tensor load(DecoderPart part, TensorSource source) throws IOException {
+            Tensor tensor = part.own(part.device().load(source));
             done += tensor.bytes();
-            progress.loaded(done, total);
+            progress.loaded(done, Math.max(done, total)); // an embedding that is the output too may lie on two devices
             return tensor;
         }
     }
 
-    private Layer load(LayerWeights layer, Loader loader) throws IOException {
-        float epsilon = config.rmsEpsilon();
-        AttentionWeights attention = new AttentionWeights(
-                loader.load(layer.attentionNorm()),
-                loader.load(layer.query()),
-                loader.load(layer.key()),
-                loader.load(layer.value()),
-                loader.load(layer.attentionOutput()),
-                config.ropeDims(),
-                config.ropeBase(),
-                epsilon);
-        RouterWeights router = new RouterWeights(loader.load(layer.ffnNorm()), loader.load(layer.router()), epsilon);
-        ExpertWeights experts = new ExpertWeights(
-                loader.load(layer.gate()), loader.load(layer.up()), loader.load(layer.down()), Optional.empty());
-        return new Layer(attention, router, experts);
-    }
-
-    private Tensor newTop(int k) {
-        Shape shape = Shape.of(options.maxRows(), TopLogits.words(k, 0));
-        return alloc("top", Tensor.Kind.ACTIVATION, TensorType.I32, shape);
-    }
-
-    private Tensor floats(String label, Shape shape) {
-        return alloc(label, Tensor.Kind.ACTIVATION, TensorType.F32, shape);
-    }
-
-    private Tensor alloc(String label, Tensor.Kind kind, TensorType type, Shape shape) {
-        return memory.own(device.alloc(label, kind, type, shape));
-    }
-
     /** The forward pass. */
-    private Step compose(StepKey key) {
-        BatchShape shape = key.shape();
-        Step step = device.newStep(new StepOptions(options.activations(), shape, options.batchInvariant()));
+    private Pass compose(PassKey key) {
+        StepOptions step = new StepOptions(options.activations(), key.shape(), options.batchInvariant());
+        Pass pass = new Pass(step, key.verbs());
         try {
-            compose(key.verbs().equals(Verb.ALL) ? step : new ChosenVerbs(step, key.verbs()), key);
-            step.end();
-            return step;
+            compose(pass, key);
+            pass.cut();
+            return pass;
         } catch (RuntimeException e) {
-            try (step) {
+            try (pass) {
                 throw e;
             }
         }
     }
 
-    private void compose(DecoderOps step, StepKey key) {
-        step.embed(x, embedding);
-        for (int i = 0; i < layers.size(); i++) {
-            Layer layer = layers.get(i);
-            step.attentionInput(q, x, layer.attention(), kv, i); // norm, q k v, RoPE, append to the KV cache
-            step.attention(attended, q, kv, i); // causal, grouped-query
-            step.attentionOutput(x, attended, layer.attention()); // x += Wo · attended
-            Tensor chosen = routing.get(options.keepRouting() ? i : 0);
-            step.route(chosen, h, x, layer.router()); // h = norm(x); top-k experts and weights per row
-            step.experts(slots, h, chosen, layer.experts()); // w · down(silu(gate · h) ⊙ up · h)
-            step.addSlots(x, slots); // x += slots, in slot order
+    private void compose(Pass pass, PassKey key) {
+        DecoderPart part = parts.get(placement.first());
+        on(pass, part).embed(part.x(), part.embedding());
+        for (int i = 0; i < config.layers(); i++) {
+            DecoderPart home = parts.get(placement.layers().get(i).home());
+            if (home != part) {
+                pass.move(part.device(), part.x(), home.device(), home.x(), 0, rowBytes(config.hidden()));
+            }
+            part = home;
+            HomeLayer layer = part.layer(i);
+            DecoderOps ops = on(pass, part);
+            ops.attentionInput(part.q(), part.x(), layer.attention(), part.kv(), layer.kvIndex()); // norm, q k v, RoPE
+            ops.attention(part.attended(), part.q(), part.kv(), layer.kvIndex()); // causal, grouped-query
+            ops.attentionOutput(part.x(), part.attended(), layer.attention()); // x += Wo · attended
+            ops.route(part.routing(i), part.h(), part.x(), layer.router()); // h = norm(x); top-k experts and weights
+            Tensor slots = experts(pass, part, i); // w · down(silu(gate · h) ⊙ up · h)
+            on(pass, part).addSlots(part.x(), slots); // x += slots, in slot order
         }
         if (key.shape().wanted() > 0) {
-            step.topLogits(tops.computeIfAbsent(key.k(), this::newTop), x, output, key.k(), logits);
+            on(pass, part).topLogits(part.top(key.k()), part.x(), part.output(), key.k(), part.logits());
         }
+    }
+
+    /**
+     * The experts of a layer, each on the device that has it: h and the routing travel there, every device fills slots of
+     * its own, with zeros for experts that are elsewhere, and those come back to the home. All added up, they are the same
+     * bits wherever they were computed.
+     *
+     * @return the slots of all sources, at home
+     */
+    private Tensor experts(Pass pass, DecoderPart home, int layer) {
+        LayerPlace place = placement.layers().get(layer);
+        List<DecoderPart> sources =
+                place.experts().stream().distinct().sorted().map(parts::get).toList();
+        Tensor slots = home.slots(sources.size());
+        List<DecoderPart> away = sources.stream().filter(part -> part != home).toList();
+        for (DecoderPart part : away) {
+            pass.move(home.device(), home.h(), part.device(), part.h(), 0, rowBytes(config.hidden()));
+            long words = rowBytes(2L * config.expertsUsed());
+            pass.move(home.device(), home.routing(layer), part.device(), part.routing(layer), 0, words);
+            on(pass, part).experts(part.slots(1), part.h(), part.routing(layer), part.experts(layer));
+        }
+        if (sources.contains(home)) {
+            on(pass, home).experts(slots, home.h(), home.routing(layer), home.experts(layer));
+        }
+        // The home writes the first source; the others have the planes behind it.
+        int plane = sources.size() - away.size();
+        long slotBytes = rowBytes((long) config.expertsUsed() * config.hidden());
+        for (DecoderPart part : away) {
+            long offset = plane++ * options.maxRows() * slotBytes;
+            pass.move(part.device(), part.slots(1), home.device(), slots, offset, slotBytes);
+        }
+        return slots;
+    }
+
+    private static DecoderOps on(Pass pass, DecoderPart part) {
+        return pass.on(part.device());
+    }
+
+    private static long rowBytes(long words) {
+        return words * Float.BYTES;
+    }
+
+    /**
+     * Composes the forward pass for batches of a shape beforehand, so that what it takes of the devices' memory is taken.
+     *
+     * @throws io.talaria.backend.DeviceException if a device has not so much left
+     */
+    public void prepare(BatchShape shape, int k) {
+        pass(shape, k, Verb.ALL);
+    }
+
+    private Pass pass(BatchShape shape, int k, Set<Verb> verbs) {
+        return passes.computeIfAbsent(new PassKey(shape, k, verbs), this::compose);
     }
 
     /** Queues the forward pass of a batch, of at most {@link DecoderOptions#maxRows} rows. */
@@ -226,7 +221,7 @@ public final class Decoder implements AutoCloseable {
 
     /** The same for the k best tokens of each wanted row, 1 to 1024 and at most the vocabulary. */
     public void run(Batch batch, int k) {
-        device.run(steps.computeIfAbsent(new StepKey(batch.shape(), k, Verb.ALL), this::compose), batch);
+        pass(batch.shape(), k, Verb.ALL).run(batch);
     }
 
     /**
@@ -234,13 +229,12 @@ public final class Decoder implements AutoCloseable {
      * and the cache what was left there.
      */
     public void run(Batch batch, Set<Verb> verbs) {
-        StepKey key = new StepKey(batch.shape(), options.topK(), Set.copyOf(verbs));
-        device.run(steps.computeIfAbsent(key, this::compose), batch);
+        pass(batch.shape(), options.topK(), Set.copyOf(verbs)).run(batch);
     }
 
     /** Waits for all batches so far. */
     public void sync() {
-        device.sync();
+        parts.forEach(part -> part.device().sync());
     }
 
     /** Waits for the last batch and reads the best tokens of its wanted rows. Valid until the next read. */
@@ -251,13 +245,13 @@ public final class Decoder implements AutoCloseable {
     /** The same after a run for the k best. */
     public TopLogits top(int wanted, int k) {
         int words = TopLogits.words(k, 0);
-        return new TopLogits(k, 0, read(tops.get(k), Math.multiplyExact(wanted, words * Integer.BYTES)));
+        return new TopLogits(k, 0, read(last(), last().top(k), Math.multiplyExact(wanted, words * Integer.BYTES)));
     }
 
     /** Waits for the last batch and reads all logits of its wanted rows, {@code [wanted][V]}. Valid until the next read. */
     public FloatBuffer logits(int wanted) {
-        Tensor all = logits.orElseThrow(() -> new IllegalStateException("this decoder keeps no logits"));
-        return read(all, Math.multiplyExact(wanted, config.vocabulary() * Float.BYTES))
+        Tensor all = last().logits().orElseThrow(() -> new IllegalStateException("this decoder keeps no logits"));
+        return read(last(), all, Math.multiplyExact(wanted, config.vocabulary() * Float.BYTES))
                 .asFloatBuffer();
     }
 
@@ -270,7 +264,8 @@ public final class Decoder implements AutoCloseable {
             throw new IllegalStateException("this decoder keeps no routing");
         }
         int used = config.expertsUsed();
-        ByteBuffer bytes = read(routing.get(layer), Math.multiplyExact(rows, 2 * used * Integer.BYTES));
+        DecoderPart home = parts.get(placement.layers().get(layer).home());
+        ByteBuffer bytes = read(home, home.routing(layer), Math.multiplyExact(rows, 2 * used * Integer.BYTES));
         int[][] chosen = new int[rows][used];
         for (int row = 0; row < rows; row++) {
             bytes.asIntBuffer().get(row * 2 * used, chosen[row]);
@@ -279,12 +274,16 @@ public final class Decoder implements AutoCloseable {
     }
 
     /** The first bytes of a tensor, in the one buffer that all reads share. */
-    private ByteBuffer read(Tensor tensor, int bytes) {
+    private ByteBuffer read(DecoderPart part, Tensor tensor, int bytes) {
         if (received.capacity() < bytes) {
             received = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
         }
-        device.read(tensor, 0, received.clear().limit(bytes));
+        part.device().read(tensor, 0, received.clear().limit(bytes));
         return received.slice().order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    private DecoderPart last() {
+        return parts.get(placement.last());
     }
 
     public DecoderOptions options() {
@@ -295,11 +294,11 @@ public final class Decoder implements AutoCloseable {
         return config;
     }
 
-    /** Frees the weights, the cache and the steps. Closing twice does nothing. */
+    /** Frees the weights, the caches and the steps. Closing twice does nothing. */
     @Override
     public void close() {
-        steps.values().forEach(Step::close);
-        steps.clear();
-        memory.close();
+        passes.values().forEach(Pass::close);
+        passes.clear();
+        parts.forEach(DecoderPart::close);
     }
 }

@@ -45,6 +45,11 @@ public record DecoderOptions(
         return new DecoderOptions(activations, kvType, kvBlocks, maxRows, topK, keepLogits, keepRouting, true);
     }
 
+    /** The same, with a KV cache of another type. */
+    public DecoderOptions withKv(TensorType type) {
+        return new DecoderOptions(activations, type, kvBlocks, maxRows, topK, keepLogits, keepRouting, batchInvariant);
+    }
+
     /** Positions per block of the KV cache. */
     public static final int POSITIONS_PER_BLOCK = 32;
 

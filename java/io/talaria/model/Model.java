@@ -51,6 +51,11 @@ public final class Model implements AutoCloseable {
         return file;
     }
 
+    /** What to call it in messages: its file, of several the first. */
+    public String name() {
+        return file.paths().getFirst().toString();
+    }
+
     public ModelConfig config() {
         return config;
     }

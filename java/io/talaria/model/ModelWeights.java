@@ -43,12 +43,13 @@ public record ModelWeights(
             TensorSource gate,
             TensorSource up,
             TensorSource down) {
-        List<TensorSource> experts() {
+        /** Gate, up and down, which tokens read in part. */
+        public List<TensorSource> experts() {
             return List.of(gate, up, down);
         }
 
         /** All but the experts, which every token reads. */
-        List<TensorSource> shared() {
+        public List<TensorSource> shared() {
             List<TensorSource> shared =
                     new ArrayList<>(List.of(attentionNorm, query, key, value, attentionOutput, ffnNorm));
             if (router != null) {

@@ -27,4 +27,16 @@ final class KScales {
         }
         return block[at + 4 + s] >> 4 & 0x0F | (block[at + s] >> 6 & 3) << 4;
     }
+
+    /** Sets the scale and the minimum of sub-block {@code s}, each 0 to 63, in 12 bytes that begin as zeros. */
+    static void put(byte[] block, int at, int s, int scale, int minimum) {
+        if (s < 4) {
+            block[at + s] |= (byte) scale;
+            block[at + 4 + s] |= (byte) minimum;
+        } else {
+            block[at + 4 + s] = (byte) (scale & 0x0F | minimum << 4);
+            block[at + s - 4] |= (byte) (scale >> 4 << 6);
+            block[at + s] |= (byte) (minimum >> 4 << 6);
+        }
+    }
 }

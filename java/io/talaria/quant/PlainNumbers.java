@@ -53,6 +53,11 @@ final class PlainNumbers {
         }
     }
 
+    static void encodeF32(float[] source, int at, byte[] target, int targetAt, int elements) {
+        ByteBuffer bytes = ByteBuffer.wrap(target).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.position(targetAt).asFloatBuffer().put(source, at, elements);
+    }
+
     /** Rounds to the nearest half, ties to even. */
     static void encodeF16(float[] source, int at, byte[] target, int targetAt, int elements) {
         for (int i = 0; i < elements; i++) {

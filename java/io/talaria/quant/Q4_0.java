@@ -19,4 +19,13 @@ final class Q4_0 implements BlockFormat {
             target[targetAt + 16 + i] = d * ((packed >> 4 & 0x0F) - 8);
         }
     }
+
+    /** Encodes 32 finite values. */
+    static void encode(Q4_0Encoder encoder, float[] source, int at, byte[] block, int blockAt) {
+        float d = encoder.encode(source, at);
+        Halves.put(block, blockAt, d);
+        for (int i = 0; i < 16; i++) {
+            block[blockAt + 2 + i] = (byte) (encoder.quant(i) + 8 | encoder.quant(i + 16) + 8 << 4);
+        }
+    }
 }

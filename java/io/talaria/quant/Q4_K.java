@@ -27,4 +27,16 @@ final class Q4_K implements BlockFormat {
             }
         }
     }
+
+    /** Encodes 256 finite values to a block of zeros. */
+    static void encode(AffineEncoder encoder, float[] source, int at, byte[] block, int blockAt) {
+        encoder.encode(source, at);
+        encoder.put(block, blockAt);
+        for (int s = 0; s < 8; s++) {
+            int quants = blockAt + 16 + s / 2 * 32;
+            for (int i = 0; i < 32; i++) {
+                block[quants + i] |= (byte) (encoder.quant(s, i) << s % 2 * 4);
+            }
+        }
+    }
 }

@@ -30,4 +30,18 @@ final class Q5_K implements BlockFormat {
             }
         }
     }
+
+    /** Encodes 256 finite values to a block of zeros. */
+    static void encode(AffineEncoder encoder, float[] source, int at, byte[] block, int blockAt) {
+        encoder.encode(source, at);
+        encoder.put(block, blockAt);
+        for (int s = 0; s < 8; s++) {
+            int quants = blockAt + 48 + s / 2 * 32;
+            for (int i = 0; i < 32; i++) {
+                int q = encoder.quant(s, i);
+                block[quants + i] |= (byte) ((q & 0x0F) << s % 2 * 4);
+                block[blockAt + 16 + i] |= (byte) (q >> 4 << s);
+            }
+        }
+    }
 }

@@ -29,4 +29,22 @@ final class Q6_K implements BlockFormat {
             }
         }
     }
+
+    /** Encodes 256 finite values to a block of zeros. */
+    static void encode(SignedEncoder encoder, float[] source, int at, byte[] block, int blockAt) {
+        encoder.encode(source, at);
+        Halves.put(block, blockAt + 208, encoder.d());
+        for (int s = 0; s < 16; s++) {
+            block[blockAt + 192 + s] = (byte) encoder.scale(s);
+            int low = blockAt + s / 8 * 64 + s % 4 * 16;
+            int lowShift = s % 8 / 4 * 4;
+            int high = blockAt + 128 + s / 8 * 32 + s % 2 * 16;
+            int highShift = s % 8 / 2 * 2;
+            for (int i = 0; i < 16; i++) {
+                int q = encoder.quant(s, i) + 32;
+                block[low + i] |= (byte) ((q & 0x0F) << lowShift);
+                block[high + i] |= (byte) (q >> 4 << highShift);
+            }
+        }
+    }
 }

@@ -1,13 +1,27 @@
 package io.talaria.quant;
 
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.Set;
+
 /**
- * Decodes tensor bytes of every GGUF type to float32, and encodes the few types that an engine writes itself.
+ * Decodes tensor bytes of every GGUF type to float32, and encodes those that every device runs.
  *
  * <p>This is the reference for all kernels: written for reading, one class per format, no tables but the formats' own.
  * Layouts are those of the GGUF format; the results are bit-equal to the float32 arithmetic of its Python package.
  * All methods are stateless and safe to call from several threads.
  */
 public final class Quant {
+    private static final Set<TensorType> ENCODED = Collections.unmodifiableSet(EnumSet.of(
+            TensorType.F32,
+            TensorType.F16,
+            TensorType.BF16,
+            TensorType.Q8_0,
+            TensorType.Q4_0,
+            TensorType.Q4_K,
+            TensorType.Q5_K,
+            TensorType.Q6_K));
     private static final BlockFormat Q4_0_FORMAT = new Q4_0();
     private static final BlockFormat Q4_1_FORMAT = new Q4_1();
     private static final BlockFormat Q5_0_FORMAT = new Q5_0();
@@ -48,12 +62,14 @@ public final class Quant {
     }
 
     /**
-     * Encodes {@code elements} float32 values as F16 or BF16 (nearest, ties to even) or Q8_0.
+     * Encodes {@code elements} float32 values.
      *
-     * <p>Q8_0 takes a scale of max|x| / 127 per 32 values, stored as the nearest half, and quants of x times the
-     * inverse of the unrounded scale, rounded half away from zero. A NaN or an infinity makes its block decode to NaN.
+     * <p>F16 and BF16 round to the nearest, ties to even. Q8_0 takes a scale of max|x| / 127 per 32 values, stored as the
+     * nearest half, and quants of x times the inverse of the unrounded scale, rounded half away from zero. Q4_0, Q4_K,
+     * Q5_K and Q6_K look for the scales that make the squared error small: Q4_0 of all values alike, the others with more
+     * weight on large ones. A NaN or an infinity makes its block decode to NaN.
      *
-     * @param type F16, BF16 or Q8_0
+     * @param type F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K or Q6_K
      * @param source holds the values
      * @param at where in {@code source} the first value is
      * @param target receives the encoded bytes
@@ -65,17 +81,68 @@ public final class Quant {
     public static void encode(TensorType type, float[] source, int at, byte[] target, int targetAt, int elements) {
         check(type, target.length, targetAt, source.length, at, elements);
         switch (type) {
+            case F32 -> PlainNumbers.encodeF32(source, at, target, targetAt, elements);
             case F16 -> PlainNumbers.encodeF16(source, at, target, targetAt, elements);
             case BF16 -> PlainNumbers.encodeBf16(source, at, target, targetAt, elements);
-            case Q8_0 -> {
-                for (int b = 0; b < elements / 32; b++) {
-                    Q8_0.encode(source, at + b * 32, target, targetAt + b * type.blockBytes());
+            default -> {
+                BlockEncoder encoder = encoder(type);
+                int block = type.blockElements();
+                Arrays.fill(target, targetAt, targetAt + elements / block * type.blockBytes(), (byte) 0);
+                for (int b = 0; b < elements / block; b++) {
+                    int sourceAt = at + b * block;
+                    int blockAt = targetAt + b * type.blockBytes();
+                    if (finite(source, sourceAt, block)) {
+                        encoder.encode(source, sourceAt, target, blockAt);
+                    } else {
+                        poison(type, target, blockAt);
+                    }
                 }
+            }
+        }
+    }
+
+    /** True for the types that {@link #encode} takes. */
+    public static boolean encodes(TensorType type) {
+        return ENCODED.contains(type);
+    }
+
+    private static BlockEncoder encoder(TensorType type) {
+        return switch (type) {
+            case Q8_0 -> Q8_0::encode;
+            case Q4_0 -> {
+                Q4_0Encoder encoder = new Q4_0Encoder();
+                yield (source, at, block, blockAt) -> Q4_0.encode(encoder, source, at, block, blockAt);
+            }
+            case Q4_K -> {
+                AffineEncoder encoder = new AffineEncoder(15);
+                yield (source, at, block, blockAt) -> Q4_K.encode(encoder, source, at, block, blockAt);
+            }
+            case Q5_K -> {
+                AffineEncoder encoder = new AffineEncoder(31);
+                yield (source, at, block, blockAt) -> Q5_K.encode(encoder, source, at, block, blockAt);
+            }
+            case Q6_K -> {
+                SignedEncoder encoder = new SignedEncoder();
+                yield (source, at, block, blockAt) -> Q6_K.encode(encoder, source, at, block, blockAt);
             }
             default ->
                 throw new IllegalArgumentException(
-                        "There is no encoder for " + type + "; values can be encoded as F16, BF16 or Q8_0");
+                        "There is no encoder for " + type + "; values can be encoded as one of " + ENCODED);
+        };
+    }
+
+    private static boolean finite(float[] values, int at, int count) {
+        float sum = 0;
+        for (int i = at; i < at + count; i++) {
+            sum += values[i] * 0; // 0 unless it is a NaN or an infinity
         }
+        return sum == 0;
+    }
+
+    /** Makes a block of zeros one whose every value is NaN, so that it is noticed instead of being clipped. */
+    private static void poison(TensorType type, byte[] target, int blockAt) {
+        int d = type == TensorType.Q6_K ? blockAt + type.blockBytes() - 2 : blockAt;
+        Halves.put(target, d, Float.NaN);
     }
 
     private static BlockFormat format(TensorType type) {

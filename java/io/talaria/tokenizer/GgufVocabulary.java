@@ -25,8 +25,6 @@ public final class GgufVocabulary {
     private static final Set<String> END_OF_TURN =
             Set.of("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<EOT>");
 
-    private static final int CONTROL = TokenType.CONTROL.ordinal() + 1;
-
     private GgufVocabulary() {}
 
     /**
@@ -48,7 +46,7 @@ public final class GgufVocabulary {
         String[] pieces = tokens.toArray(new String[0]);
         for (int token = 0; token < Math.min(pieces.length, types.length); token++) {
             if (END_OF_TURN.contains(pieces[token])) {
-                types[token] = CONTROL;
+                types[token] = TokenType.CONTROL.number();
             }
         }
         int bos = id(metadata, "tokenizer.ggml.bos_token_id", DEFAULT_BOS);

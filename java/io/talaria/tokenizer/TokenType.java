@@ -17,6 +17,11 @@ public enum TokenType {
 
     private static final TokenType[] BY_NUMBER = values();
 
+    /** The type's number in GGUF. */
+    public int number() {
+        return ordinal() + 1;
+    }
+
     /**
      * The type with this number in GGUF.
      *

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentHashMap;
 
 /** A backend that is one shared library. However many objects of a class there are, it is opened once. */
@@ -49,5 +50,19 @@ abstract class LibraryBackend implements Backend {
     @Override
     public final Device open(int index, OpenOptions options) {
         return backend.open(index, options, 0);
+    }
+
+    /** What GPUs have in common takes a library of its own, which needs no driver. */
+    static Optional<Device> planAnyGpu(OpenOptions options) {
+        NativeBackend any = OPENED.computeIfAbsent("plan", name -> new NativeBackend(name, name));
+        return any.unavailable().isPresent() ? Optional.empty() : Optional.of(any.plan(0, options));
+    }
+
+    @Override
+    public Optional<Device> plan(OptionalInt index, OpenOptions options) {
+        if (index.isEmpty() || unavailable().isPresent()) {
+            return Optional.empty();
+        }
+        return Optional.of(backend.plan(index.getAsInt(), options));
     }
 }

@@ -88,15 +88,27 @@ final class NativeBackend {
 
     /** Opens a device whose waits for another's signal end after so many milliseconds; 0 for the usual limit. */
     synchronized Device open(int index, OpenOptions opening, int waitLimit) {
+        return open(index, opening, waitLimit, false);
+    }
+
+    /** Opens a device that allocates and runs nothing. */
+    synchronized Device plan(int index, OpenOptions opening) {
+        return open(index, opening, 0, true);
+    }
+
+    private Device open(int index, OpenOptions opening, int waitLimit, boolean planOnly) {
         Optional<String> reason = unavailable();
         if (reason.isPresent()) {
             throw new DeviceException(DeviceException.Kind.UNSUPPORTED, reason.get());
         }
         ByteBuffer options = ByteBuffer.allocateDirect(OPTIONS_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        options.putInt(0, OPTIONS_BYTES).putInt(4, waitLimit).putInt(8, opening.threads());
+        options.putInt(0, OPTIONS_BYTES)
+                .putInt(4, waitLimit)
+                .putInt(8, opening.threads())
+                .putInt(12, planOnly ? 1 : 0);
         DeviceInfo info = info(index); // first: what fails after opening would leave the device open
         long device =
                 status.checkHandle(Native.talaria_device_open(handle, index, options, OPTIONS_BYTES, status.buffer()));
-        return new NativeDevice(info, device);
+        return new NativeDevice(info, device, planOnly);
     }
 }

@@ -6,6 +6,7 @@ import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.DeviceInfo;
 import io.talaria.backend.LeakReport;
+import io.talaria.backend.MemoryUse;
 import io.talaria.backend.Shape;
 import io.talaria.backend.StagedReader;
 import io.talaria.backend.Step;
@@ -39,9 +40,11 @@ final class NativeDevice implements Device {
     private static final int DESC_LABEL = 48;
     private static final int LABEL_BYTES = 63;
     private static final int STEP_OPTIONS_BYTES = 48;
+    private static final int MEMORY_BYTES = 40;
     private static final int MAX_ROW_BYTES = 64 << 20;
 
     private final DeviceInfo info;
+    private final boolean planOnly;
     private final NativeStatus status = new NativeStatus();
     private final StagedReader reader = new StagedReader();
     private final Set<Long> steps = new HashSet<>();
@@ -50,8 +53,10 @@ final class NativeDevice implements Device {
     private long handle;
     private boolean lost;
 
-    NativeDevice(DeviceInfo info, long handle) {
+    /** @param planOnly whether the device only counts what is made on it, so that nothing need be copied there */
+    NativeDevice(DeviceInfo info, long handle, boolean planOnly) {
         this.info = info;
+        this.planOnly = planOnly;
         this.handle = handle;
         this.leak = new LeakReport(this, "device " + info.device());
     }
@@ -71,7 +76,9 @@ final class NativeDevice implements Device {
         }
         NativeTensor tensor = newTensor(source.name(), Tensor.Kind.WEIGHT, source.type(), source.shape());
         try {
-            copy(source, tensor);
+            if (!planOnly) {
+                copy(source, tensor);
+            }
             return tensor;
         } catch (IOException | RuntimeException e) {
             try {
@@ -142,6 +149,9 @@ final class NativeDevice implements Device {
 
     @Override
     public synchronized void write(Tensor target, long offset, ByteBuffer source) {
+        if (planOnly) {
+            return;
+        }
         ByteBuffer direct = source;
         if (!source.isDirect()) {
             direct = ByteBuffer.allocateDirect(source.remaining())
@@ -228,6 +238,14 @@ final class NativeDevice implements Device {
         double result = Native.talaria_read_bandwidth(open(), bytes, status.buffer());
         check(result > 0 ? Native.TALARIA_OK : status.code());
         return result;
+    }
+
+    @Override
+    public synchronized MemoryUse memory() {
+        ByteBuffer memory = ByteBuffer.allocateDirect(MEMORY_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        memory.putInt(0, MEMORY_BYTES);
+        check(Native.talaria_device_get_memory(open(), memory, MEMORY_BYTES, status.buffer()));
+        return new MemoryUse(memory.getLong(8), memory.getLong(16), memory.getLong(24), memory.getLong(32));
     }
 
     @Override

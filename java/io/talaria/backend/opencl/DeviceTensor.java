@@ -95,6 +95,11 @@ final class DeviceTensor implements Tensor {
         return shape;
     }
 
+    /** Of all of its buffers. */
+    long deviceBytes() {
+        return buffers.stream().mapToLong(Memory.Buffer::bytes).sum();
+    }
+
     /** Of an activation. */
     Memory.Buffer buffer() {
         return buffers.getFirst();

@@ -18,6 +18,7 @@ final class Memory {
     private final Hardware hardware;
     private final cl_context context;
     private final AtomicLong taken;
+    private long held;
 
     /**
      * @param taken bytes of the device that this process has taken, by whichever of its owners
@@ -51,10 +52,16 @@ final class Memory {
         public void close() {
             if (!closed) {
                 closed = true;
+                held -= bytes;
                 taken.addAndGet(-bytes);
                 CL.clReleaseMemObject(memory);
             }
         }
+    }
+
+    /** Bytes of all buffers that were allocated here and are not closed. */
+    long heldBytes() {
+        return held;
     }
 
     /** The largest buffer that a weight may have. */
@@ -86,6 +93,7 @@ final class Memory {
             memory = CL.clCreateBuffer(context, CL.CL_MEM_READ_WRITE, size, null, null);
             CL.clEnqueueFillBuffer(queue, memory, Pointer.to(new int[1]), Integer.BYTES, 0, size, 0, null, null);
             CL.clFinish(queue);
+            held += size;
             return new Buffer(memory, size);
         } catch (CLException e) {
             taken.addAndGet(-size);

@@ -8,6 +8,7 @@ import io.talaria.backend.DeviceException;
 import io.talaria.backend.DeviceInfo;
 import io.talaria.backend.HostTensor;
 import io.talaria.backend.LeakReport;
+import io.talaria.backend.MemoryUse;
 import io.talaria.backend.Shape;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
@@ -309,6 +310,21 @@ final class OpenClDevice implements Device {
     public synchronized void sync() {
         requireOpen();
         waiting(() -> CL.clFinish(queue));
+    }
+
+    @Override
+    public synchronized MemoryUse memory() {
+        requireOpen();
+        long weights = bytesOf(Tensor.Kind.WEIGHT);
+        long kv = bytesOf(Tensor.Kind.KV);
+        return new MemoryUse(weights, kv, memory.heldBytes() - weights - kv, 0);
+    }
+
+    private long bytesOf(Tensor.Kind kind) {
+        return tensors.stream()
+                .filter(tensor -> tensor.kind() == kind)
+                .mapToLong(DeviceTensor::deviceBytes)
+                .sum();
     }
 
     @Override

@@ -12,6 +12,7 @@ import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
 import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
+import io.talaria.quant.Recipe;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.lang.reflect.InvocationTargetException;

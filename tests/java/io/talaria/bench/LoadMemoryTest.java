@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.talaria.model.ExpertLayout;
 import io.talaria.model.LoadProgress;
+import io.talaria.quant.Recipe;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -15,11 +16,15 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A loaded model takes its file's size, its KV cache and little more. */
+/** A loaded model takes its file's size, its KV cache and little more, and what was planned. */
 class LoadMemoryTest {
     private static final long ALLOWANCE = 300_000_000;
-    private static final Pattern PRINTED =
-            Pattern.compile(".*file_bytes=(\\d+) kv_bytes=(\\d+) resident_bytes=(\\d+)\\s*");
+    /** Of the Java heap and classes while loading. */
+    private static final long JAVA = 100_000_000;
+
+    private static final Pattern PRINTED = Pattern.compile(
+            ".*file_bytes=(\\d+) kv_bytes=(\\d+) resident_bytes=(\\d+) before_bytes=(\\d+) planned_bytes=(\\d+)"
+                    + " allocated_bytes=(\\d+)\\s*");
 
     @Test
     void residentMemoryIsTheFileAndTheCacheAndLittleMore(@TempDir Path folder) throws Exception {
@@ -34,6 +39,11 @@ class LoadMemoryTest {
         long resident = Long.parseLong(printed.group(3));
         assertTrue(file > ALLOWANCE, "a second copy of the weights must not fit into the allowance: " + file);
         assertTrue(resident > file, "the weights are not in memory: " + printed.group());
+        long grown = resident - Long.parseLong(printed.group(4));
+        long planned = Long.parseLong(printed.group(5));
+        assertTrue(grown <= planned + JAVA, printed.group());
+        assertTrue(planned <= grown + planned / 4, printed.group());
+        assertTrue(Long.parseLong(printed.group(6)) <= planned, printed.group());
         assertTrue(resident <= file + Long.parseLong(printed.group(2)) + ALLOWANCE, printed.group());
     }
 

@@ -1,24 +1,26 @@
 package io.talaria.bench;
 
 import io.talaria.backend.Activations;
-import io.talaria.backend.Backends;
-import io.talaria.backend.Device;
 import io.talaria.backend.OpenOptions;
-import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
 import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
 import io.talaria.model.ModelConfig;
+import io.talaria.placement.Deployment;
+import io.talaria.placement.PlanSetting;
+import io.talaria.placement.Planner;
+import io.talaria.placement.Split;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /**
  * A program that loads a model and prints what that took: {@code open_seconds=… load_seconds=… file_bytes=… kv_bytes=…
- * resident_bytes=…}. In a process of its own, because memory is a process's; ci/load-bench.sh and LoadMemoryTest run it.
+ * resident_bytes=… before_bytes=… planned_bytes=… allocated_bytes=…}. In a process of its own, because memory is a process's; ci/load-bench.sh and LoadMemoryTest run it.
  */
 final class LoadProbe {
     private static final int POSITIONS = 4096;
@@ -30,22 +32,33 @@ final class LoadProbe {
         long begin = System.nanoTime();
         DecoderOptions options =
                 DecoderOptions.of(Activations.INT8, TensorType.F16, DecoderOptions.blocksFor(POSITIONS), 1);
-        try (Model model = Model.open(Path.of(args[0]));
-                Device device = Backends.open(args[1], OpenOptions.DEFAULT)) {
+        PlanSetting setting = new PlanSetting(options, Bench::prepare, Optional.empty());
+        try (Model model = Model.open(Path.of(args[0]))) {
+            long before = residentBytes();
             long opened = System.nanoTime();
-            try (Decoder decoder = Decoder.load(model, device, options, LoadProgress.NONE)) {
+            try (Deployment deployment = Deployment.open(
+                    model,
+                    List.of(args[1]),
+                    OpenOptions.DEFAULT,
+                    new Planner.Places.By(Split.EXPERTS),
+                    setting,
+                    LoadProgress.NONE)) {
                 long loaded = System.nanoTime();
-                ModelConfig config = decoder.config();
+                ModelConfig config = model.config();
                 long kvBytes =
                         2L * config.layers() * POSITIONS * options.kvType().bytes(config.kvWidth());
                 System.out.printf(
                         Locale.ROOT,
-                        "open_seconds=%.3f load_seconds=%.3f file_bytes=%d kv_bytes=%d resident_bytes=%d%n",
+                        "open_seconds=%.3f load_seconds=%.3f file_bytes=%d kv_bytes=%d resident_bytes=%d"
+                                + " before_bytes=%d planned_bytes=%d allocated_bytes=%d%n",
                         (opened - begin) / 1e9,
                         (loaded - opened) / 1e9,
                         model.file().fileBytes(),
                         kvBytes,
-                        residentBytes());
+                        residentBytes(),
+                        before,
+                        deployment.plan().orElseThrow().shares().getFirst().bytes(),
+                        deployment.devices().getFirst().memory().total());
             }
         }
     }

@@ -11,6 +11,7 @@ import io.talaria.model.ExpertLayout;
 import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
 import io.talaria.quant.Quant;
+import io.talaria.quant.Recipe;
 import io.talaria.quant.TensorType;
 import io.talaria.tokenizer.Tokenizer;
 import java.io.IOException;

@@ -11,6 +11,7 @@ import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
 import io.talaria.model.ModelSummary;
 import io.talaria.quant.Quant;
+import io.talaria.quant.Recipe;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;

@@ -6,14 +6,18 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 
-/** A device that tells a test of its runs and reads, before and after it does them. */
+/** A device that tells a test of its loads, runs and reads, before and after it does them. */
 final class FaultyDevice {
     private final Device real;
     /** Called before each run with its number, from 0; what it throws the run throws. */
     private Runs beforeRun = number -> {};
 
+    /** The same for each load. */
+    private Runs beforeLoad = number -> {};
+
     private Reads afterRead = (source, target) -> {};
     private int runs;
+    private int loads;
 
     interface Runs {
         void run(int number);
@@ -33,6 +37,12 @@ final class FaultyDevice {
         runs = 0;
     }
 
+    /** Counts loads from 0 again. */
+    void beforeLoad(Runs hook) {
+        beforeLoad = hook;
+        loads = 0;
+    }
+
     void afterRead(Reads hook) {
         afterRead = hook;
     }
@@ -42,6 +52,9 @@ final class FaultyDevice {
                 Device.class.getClassLoader(), new Class<?>[] {Device.class}, (proxy, method, args) -> {
                     if (method.getName().equals("run")) {
                         beforeRun.run(runs++);
+                    }
+                    if (method.getName().equals("load")) {
+                        beforeLoad.run(loads++);
                     }
                     try {
                         Object result = method.invoke(real, args);

@@ -212,6 +212,11 @@ final class HostileCaller {
                 }
             }
             case 5 -> {
+                ByteBuffer memory = direct(40).putInt(0, oneIn(4) ? number() : 40);
+                long size = oneIn(4) ? length(40) : 40;
+                code(
+                        NativeCall.DEVICE_GET_MEMORY,
+                        Native.talaria_device_get_memory(deviceOf(device), memory, size, ask()));
                 // Few, since a good one reads a mebibyte some times.
                 if (oneIn(3)) {
                     long bytes = oneIn(2) ? random.nextInt(1, 1 << 20) : -random.nextLong(1L << 62);

@@ -7,6 +7,7 @@ enum NativeCall {
     DEVICE_GET_INFO,
     DEVICE_OPEN,
     DEVICE_CLOSE,
+    DEVICE_GET_MEMORY,
     READ_BANDWIDTH,
     SYNC,
     TENSOR_NEW,

@@ -169,6 +169,9 @@ class OpenClDeviceTest {
             step.end();
             device.run(step, batch());
             assertTrue(shared.takenBytes() > before);
+            assertEquals(3 * 4 * 32 * 68, device.memory().kv());
+            assertTrue(device.memory().scratch() > 0);
+            assertEquals(shared.takenBytes() - before, device.memory().total());
         }
         assertEquals(before, shared.takenBytes());
     }

@@ -1,4 +1,4 @@
-package io.talaria.bench;
+package io.talaria.placement;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 

@@ -1,0 +1,117 @@
+package io.talaria.cli;
+
+import io.talaria.model.Model;
+import io.talaria.model.Placement;
+import io.talaria.model.Placement.LayerPlace;
+import io.talaria.placement.Advice;
+import io.talaria.placement.Ceiling;
+import io.talaria.placement.MemoryPlan;
+import io.talaria.placement.MemoryPlan.Share;
+import io.talaria.placement.PlanSetting;
+import io.talaria.placement.Planner;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+
+/**
+ * A plan for people and programs.
+ *
+ * @param ceiling tokens per second
+ * @param fix what to change, if it does not fit; else empty
+ */
+record PlanReport(
+        String model,
+        PlanSetting setting,
+        MemoryPlan plan,
+        OptionalInt largestContext,
+        OptionalDouble ceiling,
+        String fix) {
+    static PlanReport of(Model model, Planner planner, PlanSetting setting) throws IOException {
+        MemoryPlan plan = planner.plan(setting);
+        return new PlanReport(
+                model.name(),
+                setting,
+                plan,
+                planner.largestContext(setting),
+                Ceiling.tokensPerSecond(model, plan),
+                plan.fits() ? "" : Advice.fix(planner, setting));
+    }
+
+    Map<String, Object> facts() {
+        Map<String, Object> facts = new LinkedHashMap<>();
+        facts.put("model", model);
+        facts.put("fits", plan.fits());
+        List<Object> devices = new ArrayList<>();
+        for (int i = 0; i < plan.shares().size(); i++) {
+            Share share = plan.shares().get(i);
+            Map<String, Object> entry = new LinkedHashMap<>();
+            entry.put("name", share.device().name());
+            entry.put("weights_bytes", share.use().weights());
+            entry.put("kv_bytes", share.use().kv());
+            entry.put("scratch_bytes", share.use().scratch());
+            entry.put("overhead_bytes", share.overheadBytes());
+            entry.put("free_bytes", share.device().freeBytes());
+            entry.put("layers", layers(i));
+            entry.put("experts", experts(i));
+            devices.add(entry);
+        }
+        facts.put("devices", devices);
+        facts.put("kv", setting.options().kvType().name().toLowerCase(Locale.ROOT));
+        facts.put("largest_context", largestContext.isPresent() ? largestContext.getAsInt() : null);
+        facts.put("ceiling_tokens_per_second", ceiling.isPresent() ? ceiling.getAsDouble() : null);
+        if (!plan.fits()) {
+            facts.put("problem", Advice.problem(plan));
+            facts.put("fix", fix);
+        }
+        return facts;
+    }
+
+    private long layers(int device) {
+        return plan.placement().layers().stream()
+                .filter(layer -> layer.home() == device)
+                .count();
+    }
+
+    private long experts(int device) {
+        Placement placement = plan.placement();
+        return placement.layers().stream()
+                .mapToLong(layer -> held(layer, device))
+                .sum();
+    }
+
+    private static int held(LayerPlace layer, int device) {
+        return layer.held(device).size();
+    }
+
+    void print() {
+        System.out.printf(
+                "%-32s %10s %10s %10s %10s %10s %10s%n",
+                "device", "weights", "KV cache", "scratch", "driver", "sum", "free");
+        for (int i = 0; i < plan.shares().size(); i++) {
+            Share share = plan.shares().get(i);
+            System.out.printf(
+                    "%-32s %10s %10s %10s %10s %10s %10s  %s%n",
+                    share.device().name(),
+                    Sizes.bytes(share.use().weights()),
+                    Sizes.bytes(share.use().kv()),
+                    Sizes.bytes(share.use().scratch()),
+                    Sizes.bytes(share.overheadBytes()),
+                    Sizes.bytes(share.bytes()),
+                    Sizes.bytes(share.device().freeBytes()),
+                    layers(i) + " layers, " + experts(i) + " experts");
+        }
+        System.out.println(plan.fits() ? "It fits." : "It does not fit: " + Advice.problem(plan) + "; " + fix + ".");
+        if (largestContext.isPresent()) {
+            System.out.printf("The largest context that fits has %,d tokens.%n", largestContext.getAsInt());
+        }
+        if (ceiling.isPresent()) {
+            System.out.printf(
+                    "At most %.1f tokens per second, by the bandwidth of the memory.%n", ceiling.getAsDouble());
+        }
+    }
+}

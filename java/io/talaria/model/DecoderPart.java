@@ -1,0 +1,239 @@
+package io.talaria.model;
+
+import io.talaria.backend.AttentionWeights;
+import io.talaria.backend.Device;
+import io.talaria.backend.ExpertWeights;
+import io.talaria.backend.KvCache;
+import io.talaria.backend.OutputWeights;
+import io.talaria.backend.RouterWeights;
+import io.talaria.backend.Shape;
+import io.talaria.backend.Tensor;
+import io.talaria.backend.TensorSource;
+import io.talaria.backend.TopLogits;
+import io.talaria.model.ModelWeights.LayerWeights;
+import io.talaria.model.Placement.LayerPlace;
+import io.talaria.quant.TensorType;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** What one device has of a decoder: weights, KV cache and activations. It owns them, and not the device. */
+final class DecoderPart implements AutoCloseable {
+    private final int index;
+    private final Device device;
+    private final ModelConfig config;
+    private final DecoderOptions options;
+    private final Placement placement;
+    private final List<Tensor> owned = new ArrayList<>();
+
+    private Tensor embedding;
+    private OutputWeights output;
+    private final Map<Integer, HomeLayer> layers = new HashMap<>();
+    private final Map<Integer, ExpertWeights> experts = new HashMap<>();
+    private KvCache kv;
+
+    private Tensor x; // [rows][H], the residual stream
+    private Tensor h; // [rows][H], normed for router and experts
+    private Tensor q; // [rows][N * D]
+    private Tensor attended; // [rows][N * D]
+    private final List<Tensor> routing = new ArrayList<>(); // [rows][2 * K]: expert ids and weights; one, or per layer
+    private final Map<Integer, Tensor> slots = new HashMap<>(); // by sources, [S][rows][K][H]
+    private final Map<Integer, Tensor> tops = new HashMap<>(); // by k, [rows][3k + 1]
+    private Optional<Tensor> logits = Optional.empty(); // [rows][V]
+
+    /** What a layer's home has of it; {@code kvIndex} is the layer's place in this device's cache. */
+    record HomeLayer(AttentionWeights attention, RouterWeights router, int kvIndex) {}
+
+    DecoderPart(int index, Device device, ModelConfig config, DecoderOptions options, Placement placement) {
+        this.index = index;
+        this.device = device;
+        this.config = config;
+        this.options = options;
+        this.placement = placement;
+    }
+
+    Device device() {
+        return device;
+    }
+
+    /** Loads one weight after the other and says how far it is. */
+    @FunctionalInterface
+    interface Loader {
+        Tensor load(DecoderPart part, TensorSource source) throws IOException;
+    }
+
+    void loadEmbedding(ModelWeights weights, Loader loader) throws IOException {
+        if (placement.first() == index) {
+            embedding = loader.load(this, weights.embedding());
+        }
+    }
+
+    void loadOutput(ModelWeights weights, Loader loader) throws IOException {
+        if (placement.last() != index) {
+            return;
+        }
+        boolean shared = weights.output() == weights.embedding() && embedding != null;
+        Tensor product = shared ? embedding : loader.load(this, weights.output());
+        output = new OutputWeights(loader.load(this, weights.outputNorm()), product, config.rmsEpsilon());
+    }
+
+    void loadLayer(int layer, LayerWeights weights, Loader loader) throws IOException {
+        LayerPlace place = placement.layers().get(layer);
+        float epsilon = config.rmsEpsilon();
+        if (place.home() == index) {
+            AttentionWeights attention = new AttentionWeights(
+                    loader.load(this, weights.attentionNorm()),
+                    loader.load(this, weights.query()),
+                    loader.load(this, weights.key()),
+                    loader.load(this, weights.value()),
+                    loader.load(this, weights.attentionOutput()),
+                    config.ropeDims(),
+                    config.ropeBase(),
+                    epsilon);
+            RouterWeights router = new RouterWeights(
+                    loader.load(this, weights.ffnNorm()), loader.load(this, weights.router()), epsilon);
+            layers.put(layer, new HomeLayer(attention, router, layers.size()));
+        }
+        List<Integer> held = place.held(index);
+        if (!held.isEmpty()) {
+            experts.put(
+                    layer,
+                    new ExpertWeights(
+                            loader.load(this, HeldExperts.of(weights.gate(), held)),
+                            loader.load(this, HeldExperts.of(weights.up(), held)),
+                            loader.load(this, HeldExperts.of(weights.down(), held)),
+                            held.size() == config.experts() ? Optional.empty() : Optional.of(map(held))));
+        }
+    }
+
+    /** For each expert its plane among those held here, or -1. */
+    private Tensor map(List<Integer> held) {
+        Tensor map = alloc("expert map", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(config.experts()));
+        ByteBuffer planes =
+                ByteBuffer.allocateDirect(config.experts() * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        for (int expert = 0; expert < config.experts(); expert++) {
+            planes.putInt(held.indexOf(expert));
+        }
+        device.write(map, 0, planes.flip());
+        return map;
+    }
+
+    /** The cache and the activations, as far as this device's share of the work needs them. */
+    void allocate() {
+        boolean home = !layers.isEmpty();
+        int rows = options.maxRows();
+        if (home) {
+            Shape cache =
+                    new Shape(layers.size(), options.kvBlocks(), DecoderOptions.POSITIONS_PER_BLOCK, config.kvWidth());
+            kv = new KvCache(
+                    alloc("KV cache, keys", Tensor.Kind.KV, options.kvType(), cache),
+                    alloc("KV cache, values", Tensor.Kind.KV, options.kvType(), cache),
+                    config.headDim());
+            x = floats("x", Shape.of(rows, config.hidden()));
+            q = floats("q", Shape.of(rows, config.queryWidth()));
+            attended = floats("attended", Shape.of(rows, config.queryWidth()));
+        }
+        if (home || !experts.isEmpty()) {
+            h = floats("h", Shape.of(rows, config.hidden()));
+            for (int i = 0; i < (options.keepRouting() ? config.layers() : 1); i++) {
+                Shape shape = Shape.of(rows, 2L * config.expertsUsed());
+                routing.add(alloc("routing", Tensor.Kind.ACTIVATION, TensorType.I32, shape));
+            }
+        }
+        placement.layers().forEach(layer -> {
+            if (layer.home() == index) {
+                slots((int) layer.experts().stream().distinct().count());
+            } else if (layer.experts().contains(index)) {
+                slots(1);
+            }
+        });
+        if (placement.last() == index) {
+            top(options.topK());
+            if (options.keepLogits()) {
+                logits = Optional.of(floats("logits", Shape.of(rows, config.vocabulary())));
+            }
+        }
+    }
+
+    Tensor embedding() {
+        return embedding;
+    }
+
+    OutputWeights output() {
+        return output;
+    }
+
+    HomeLayer layer(int layer) {
+        return layers.get(layer);
+    }
+
+    ExpertWeights experts(int layer) {
+        return experts.get(layer);
+    }
+
+    KvCache kv() {
+        return kv;
+    }
+
+    Tensor x() {
+        return x;
+    }
+
+    Tensor h() {
+        return h;
+    }
+
+    Tensor q() {
+        return q;
+    }
+
+    Tensor attended() {
+        return attended;
+    }
+
+    Tensor routing(int layer) {
+        return routing.get(options.keepRouting() ? layer : 0);
+    }
+
+    /** One result per source, row and chosen expert. */
+    Tensor slots(int sources) {
+        Shape shape = new Shape(sources, options.maxRows(), config.expertsUsed(), config.hidden());
+        return slots.computeIfAbsent(sources, count -> floats("slots", shape));
+    }
+
+    Tensor top(int k) {
+        Shape shape = Shape.of(options.maxRows(), TopLogits.words(k, 0));
+        return tops.computeIfAbsent(k, words -> alloc("top", Tensor.Kind.ACTIVATION, TensorType.I32, shape));
+    }
+
+    Optional<Tensor> logits() {
+        return logits;
+    }
+
+    private Tensor floats(String label, Shape shape) {
+        return alloc(label, Tensor.Kind.ACTIVATION, TensorType.F32, shape);
+    }
+
+    private Tensor alloc(String label, Tensor.Kind kind, TensorType type, Shape shape) {
+        return own(device.alloc(label, kind, type, shape));
+    }
+
+    Tensor own(Tensor tensor) {
+        owned.add(tensor);
+        return tensor;
+    }
+
+    /** Frees everything, unless the device is lost and has nothing to be freed. Closing twice does nothing. */
+    @Override
+    public void close() {
+        if (!device.lost()) {
+            owned.forEach(device::free);
+        }
+        owned.clear();
+    }
+}

@@ -1,0 +1,41 @@
+package io.talaria.placement;
+
+import io.talaria.backend.MemoryUse;
+import io.talaria.model.Placement;
+import java.util.List;
+
+/**
+ * What a model takes on each of its devices.
+ *
+ * @param shares in the order of the devices
+ */
+public record MemoryPlan(Placement placement, List<Share> shares) {
+    public MemoryPlan {
+        shares = List.copyOf(shares);
+    }
+
+    /** One device's part. */
+    public record Share(PlanDevice device, MemoryUse use) {
+        /** What drivers take for themselves and for whole pages. */
+        public long overheadBytes() {
+            return Math.addExact(use.rounding(), device.overheadBytes());
+        }
+
+        /** All that it takes. */
+        public long bytes() {
+            return Math.addExact(use.total(), device.overheadBytes());
+        }
+
+        public boolean fits() {
+            return bytes() <= device.freeBytes();
+        }
+    }
+
+    public List<String> names() {
+        return shares.stream().map(share -> share.device().name()).toList();
+    }
+
+    public boolean fits() {
+        return shares.stream().allMatch(Share::fits);
+    }
+}

@@ -1,0 +1,134 @@
+package io.talaria.placement;
+
+import io.talaria.backend.Device;
+import io.talaria.backend.DeviceException;
+import io.talaria.backend.MemoryUse;
+import io.talaria.model.Decoder;
+import io.talaria.model.DecoderOptions;
+import io.talaria.model.LoadProgress;
+import io.talaria.model.Model;
+import io.talaria.model.Placement;
+import io.talaria.placement.MemoryPlan.Share;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+
+/**
+ * Finds out what a model takes on devices by loading it onto stand-ins that count and keep nothing: the same code as
+ * loading, so that the two cannot drift apart.
+ */
+public final class Planner {
+    private final Model model;
+    private final List<PlanDevice> devices;
+    private final Places places;
+
+    /** Who has what: given beforehand, or to be found. */
+    public sealed interface Places {
+        /** As the user says. */
+        record Given(Placement placement) implements Places {}
+
+        /** By the devices' room. */
+        record By(Split split) implements Places {}
+    }
+
+    /** @param devices in the order of the placement's numbers */
+    public Planner(Model model, List<PlanDevice> devices, Places places) {
+        this.model = model;
+        this.devices = List.copyOf(devices);
+        this.places = places;
+    }
+
+    /**
+     * Plans.
+     *
+     * @throws IOException if the file cannot be read
+     * @throws DeviceException if the model is larger than any device, or is not one that the devices compute
+     */
+    public MemoryPlan plan(PlanSetting setting) throws IOException {
+        Placement placement = place(setting);
+        List<MemoryUse> uses = measure(devices, placement, setting);
+        List<Share> shares = IntStream.range(0, devices.size())
+                .mapToObj(i -> new Share(devices.get(i), uses.get(i)))
+                .toList();
+        return new MemoryPlan(placement, shares);
+    }
+
+    private Placement place(PlanSetting setting) throws IOException {
+        if (places instanceof Places.Given given) {
+            return given.placement();
+        }
+        Placement single = Placement.single(model.config());
+        if (devices.size() == 1) {
+            return single;
+        }
+        long[] room = new long[devices.size()];
+        boolean[] host = new boolean[devices.size()];
+        long kv = 0;
+        for (int i = 0; i < room.length; i++) {
+            PlanDevice device = devices.get(i);
+            MemoryUse whole = measure(List.of(device), single, setting).getFirst();
+            // Slots have a plane more for each other device.
+            long planes = (devices.size() - 1L)
+                    * setting.options().maxRows()
+                    * model.config().expertsUsed();
+            long slots = planes * model.config().hidden() * Float.BYTES;
+            room[i] = device.freeBytes() - device.overheadBytes() - whole.scratch() - whole.rounding() - slots;
+            host[i] = device.host();
+            kv = whole.kv();
+        }
+        return new Spread(model, room, host).place(((Places.By) places).split(), kv);
+    }
+
+    private List<MemoryUse> measure(List<PlanDevice> planned, Placement placement, PlanSetting setting)
+            throws IOException {
+        List<Device> standIns = new ArrayList<>();
+        try {
+            planned.forEach(device -> standIns.add(device.standIn().get()));
+            try (Decoder decoder = Decoder.load(model, standIns, placement, setting.options(), LoadProgress.NONE)) {
+                setting.prepare().accept(decoder);
+                return standIns.stream().map(Device::memory).toList();
+            }
+        } finally {
+            standIns.forEach(Device::close);
+        }
+    }
+
+    /** Whether it fits; what is larger than any device does not. */
+    boolean fits(PlanSetting setting) throws IOException {
+        try {
+            return plan(setting).fits();
+        } catch (DeviceException e) {
+            if (e.kind() != DeviceException.Kind.OUT_OF_MEMORY) {
+                throw e;
+            }
+            return false;
+        }
+    }
+
+    /** The largest context, in whole blocks of the cache, with which the model fits; empty if it never does. */
+    public OptionalInt largestContext(PlanSetting setting) throws IOException {
+        if (setting.forContext().isEmpty()) {
+            return OptionalInt.empty();
+        }
+        IntFunction<PlanSetting> forContext = setting.forContext().get();
+        int trained = model.config().context();
+        if (fits(forContext.apply(trained))) {
+            return OptionalInt.of(trained);
+        }
+        int block = DecoderOptions.POSITIONS_PER_BLOCK;
+        int fitting = 0; // blocks
+        int high = (trained - 1) / block;
+        while (fitting < high) {
+            int middle = high - (high - fitting) / 2;
+            if (fits(forContext.apply(middle * block))) {
+                fitting = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        return fitting == 0 ? OptionalInt.empty() : OptionalInt.of(fitting * block);
+    }
+}

@@ -1,0 +1,9 @@
+package io.talaria.placement;
+
+/** How a model is divided among devices. */
+public enum Split {
+    /** The first device has everything but the experts, which are spread over all. */
+    EXPERTS,
+    /** Every device has layers that follow one another, whole. */
+    LAYERS
+}

@@ -1,0 +1,242 @@
+package io.talaria.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.talaria.TestData;
+import io.talaria.placement.GpuCatalogue;
+import io.talaria.placement.GpuCatalogue.Gpu;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** What {@code plan} says, and placements as files. */
+class PlanCommandTest {
+    private static final String MIXTRAL = "mixtral-8x7b:Q4_K_M";
+
+    @TempDir
+    private Path folder;
+
+    private static Captured plan(String shape, String... rest) {
+        List<String> args = new ArrayList<>(List.of("plan", "--shape", shape));
+        args.addAll(List.of(rest));
+        return Captured.run(args.toArray(String[]::new));
+    }
+
+    private static JsonNode json(int code, String shape, String... rest) {
+        List<String> args = new ArrayList<>(List.of(rest));
+        args.add("--json");
+        Captured printed = plan(shape, args.toArray(String[]::new));
+        assertEquals(code, printed.code(), printed.err());
+        return JsonMapper.builder().build().readTree(printed.out());
+    }
+
+    private static long sum(JsonNode devices, String field) {
+        long sum = 0;
+        for (JsonNode device : devices) {
+            sum += device.get(field).asLong();
+        }
+        return sum;
+    }
+
+    /** Weights as an independent count has them; the cache is 128 KiB a token in F16 and 68 KiB in Q8_0. */
+    @ParameterizedTest
+    @CsvSource({
+        "Q4_K_M, f16, 4096, 1, 28446965760, 536870912",
+        "Q4_K_M, q8_0, 32768, 1, 28446965760, 2281701376",
+        "Q8_0, f16, 4096, 3, 49625665536, 1610612736",
+        "F16, f16, 32768, 1, 93405585408, 4294967296"
+    })
+    void bytesOfTheModelOfThePage(String format, String kv, int context, int slots, long weights, long cache) {
+        String[] args = {"--gpu", "H200", "--kv", kv, "-c", "" + context, "--slots", "" + slots};
+        JsonNode device = json(0, "mixtral-8x7b:" + format, args).get("devices").get(0);
+        assertEquals(weights, device.get("weights_bytes").asLong(), weights / 1000.0);
+        assertEquals(cache, device.get("kv_bytes").asLong());
+        assertTrue(device.get("scratch_bytes").asLong() > 0);
+    }
+
+    @Test
+    void aPlanNamesWhatOthersRelyOn() {
+        JsonNode plan = json(0, MIXTRAL, "--gpu", "RTX 5090", "--context", "32768");
+        assertTrue(plan.get("fits").asBoolean());
+        assertEquals(32768, plan.get("largest_context").asInt());
+        assertEquals(227, plan.get("ceiling_tokens_per_second").asDouble(), 1); // 1792 GB/s over 7.9 GB
+        JsonNode device = plan.get("devices").get(0);
+        assertEquals("NVIDIA RTX 5090", device.get("name").asString());
+        assertTrue(device.get("free_bytes").asLong() < 32L << 30);
+    }
+
+    /** The fix that is named is one. */
+    @ParameterizedTest
+    @ValueSource(strings = {"AMD Radeon PRO V710", "NVIDIA Jetson AGX Orin 32 GB"})
+    void theFixHelps(String gpu) {
+        JsonNode refused = json(1, MIXTRAL, "--gpu", gpu, "-c", "32768");
+        assertFalse(refused.get("fits").asBoolean());
+        String fix = refused.get("fix").asString();
+        assertTrue(fix.contains("a context of "), fix);
+        String context = fix.substring(fix.lastIndexOf(' ') + 1);
+        String kv = fix.contains("--kv q8_0") ? "q8_0" : "f16";
+        assertTrue(json(0, MIXTRAL, "--gpu", gpu, "-c", context, "--kv", kv)
+                .get("fits")
+                .asBoolean());
+        int longer = Integer.parseInt(context) + 32;
+        json(1, MIXTRAL, "--gpu", gpu, "-c", "" + longer, "--kv", kv);
+    }
+
+    @Test
+    void whatNeverFitsSaysHowMuchIsMissing() {
+        Captured refused = plan(MIXTRAL, "--gpu", "Apple M1 Max (32GB)");
+        assertEquals(1, refused.code());
+        assertTrue(
+                refused.out().matches("(?s).*It does not fit: .* GB too many; use a smaller format.*"), refused.out());
+    }
+
+    /** Uneven cards take uneven parts, each within its memory. */
+    @ParameterizedTest
+    @CsvSource({"experts", "layers"})
+    void unevenCardsShare(String split) {
+        JsonNode plan = json(0, MIXTRAL, "--gpu", "RTX 4090,RTX 3060", "--split", split);
+        JsonNode devices = plan.get("devices");
+        assertEquals(256, sum(devices, "experts"));
+        assertEquals(32, sum(devices, "layers"));
+        assertTrue(devices.get(1).get("experts").asInt() > 30, devices.toString());
+        assertTrue(devices.get(0).get("experts").asInt()
+                > devices.get(1).get("experts").asInt());
+        for (JsonNode device : devices) {
+            long taken = device.get("weights_bytes").asLong()
+                    + device.get("kv_bytes").asLong()
+                    + device.get("scratch_bytes").asLong()
+                    + device.get("overhead_bytes").asLong();
+            assertTrue(taken <= device.get("free_bytes").asLong(), device.toString());
+        }
+        assertEquals(
+                split.equals("experts") ? 0 : 8, devices.get(1).get("layers").asInt(), 3);
+    }
+
+    @Test
+    void everyCardHasALine() {
+        Captured printed = plan(MIXTRAL, "--gpu", "all");
+        assertEquals(0, printed.code(), printed.err());
+        List<String> lines = printed.out().lines().toList();
+        for (Gpu gpu : GpuCatalogue.all()) {
+            List<String> found = lines.stream()
+                    .filter(line -> line.startsWith(gpu.name() + " ") || line.startsWith(gpu.name() + ","))
+                    .toList();
+            assertFalse(found.isEmpty(), gpu.name());
+            assertEquals(gpu.claimed(), found.getFirst().endsWith("runs Q4_K_M"), found.getFirst());
+            boolean small = gpu.name().startsWith("Apple") || gpu.memoryGigabytes() < 28;
+            assertTrue(!small || found.getFirst().contains(" no "), found.getFirst());
+        }
+        assertTrue(printed.out().matches("(?s).*\nmixtral-8x7b:Q8_0 +49\\.63 GB .* 47\\.2 GB\n.*"), printed.out());
+        assertTrue(lines.stream().anyMatch(line -> line.startsWith("AMD Radeon Pro Vega II Duo, 2 devices")));
+    }
+
+    /** Every row of the page's table is in the catalogue, as the page has it. */
+    @Test
+    void theCatalogueHasThePagesRows() {
+        Set<String> names = new HashSet<>();
+        GpuCatalogue.all().forEach(gpu -> assertTrue(names.add(gpu.name()), gpu.name() + " is there twice"));
+        assertEquals(30, GpuCatalogue.all().stream().filter(Gpu::claimed).count());
+    }
+
+    @Test
+    void mistakesAreNamed() {
+        String[][] mistakes = {
+            {"is in no row of the catalogue", "plan", "--shape", MIXTRAL, "--gpu", "GeForce 256"},
+            {"may be any of NVIDIA RTX 5090, ", "plan", "--shape", MIXTRAL, "--gpu", "5090"},
+            {"--gpu and --device", "plan", "--shape", MIXTRAL, "--gpu", "H200", "--device", "cpu"},
+            {"--context 40000", "plan", "--shape", MIXTRAL, "--context", "40000"},
+            {"--slots 0", "plan", "--shape", MIXTRAL, "--slots", "0"},
+            {"--kv q4_0", "plan", "--shape", MIXTRAL, "--gpu", "H200", "--kv", "q4_0"},
+            {"not there yet", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "ffn"},
+            {"write experts or layers", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "rows"},
+            {"for one list of devices", "plan", "--shape", MIXTRAL, "--gpu", "all", "--placement-out", "x.json"},
+            {"fits always", "plan", "--shape", MIXTRAL, "--device", "reference"},
+        };
+        for (String[] mistake : mistakes) {
+            Captured refused = Captured.run(Arrays.copyOfRange(mistake, 1, mistake.length));
+            assertEquals(2, refused.code(), refused.err());
+            assertTrue(refused.err().contains(mistake[0]), refused.err());
+            assertEquals("", refused.out());
+        }
+        Captured mixed = plan("nano:Q8_0", "--device", "cpu,reference");
+        assertEquals(4, mixed.code());
+        assertTrue(mixed.err().contains("takes no part in a split"), mixed.err());
+    }
+
+    /** What was chosen can be given back, and computes the same. */
+    @Test
+    void aPlacementGoesThroughAFile() throws IOException {
+        String nano = TestData.golden("nano-Q4_K_M.gguf").toString();
+        Path file = folder.resolve("placement.json");
+        String[] run = {"run", nano, "-p", "hello", "-n", "8", "--temp", "0", "--raw"};
+        Captured one = Captured.run(with(run, "--device", "cpu"));
+        Captured chosen =
+                Captured.run(with(run, "--device", "cpu,cpu", "--placement-out", file.toString(), "--verbose"));
+        assertEquals(0, chosen.code(), chosen.err());
+        assertEquals(one.out(), chosen.out());
+        assertTrue(chosen.err().contains("cpu:0 planned"), chosen.err());
+        JsonNode written = JsonMapper.builder().build().readTree(Files.readString(file));
+        assertEquals("cpu", written.get("devices").get(1).asString());
+        assertEquals(2, written.get("layers").size());
+        Captured given = Captured.run(with(run, "--placement", file.toString()));
+        assertEquals(one.out(), given.out(), given.err());
+        Captured layers = Captured.run(with(run, "--device", "cpu,cpu", "--split", "layers"));
+        assertEquals(one.out(), layers.out(), layers.err());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "3 | expert 1 is named twice | ['cpu','cpu'] | [[0,1,2,3],[1,4,5,6,7]]",
+                "3 | expert 7 is on no device | ['cpu','cpu'] | [[0,1,2,3],[4,5,6]]",
+                "3 | 8 is no expert | ['cpu','cpu'] | [[0,1,2,3],[4,5,6,7,8]]",
+                "3 | not a list for each | ['cpu','cpu'] | [[0,1,2,3,4,5,6,7]]",
+                "4 | there is no backend 'cube' | ['cpu','cube'] | [[0,1,2,3],[4,5,6,7]]",
+                "4 | there is no cpu:7 | ['cpu','cpu:7'] | [[0,1,2,3],[4,5,6,7]]",
+                "3 | two lists | [] | [[0]]",
+            })
+    void aWrongPlacementIsRefused(int code, String sentence, String devices, String experts) throws IOException {
+        String layer = "{'home': 0, 'experts': " + experts + "}";
+        String text = "{'devices': " + devices + ", 'layers': [" + layer + "," + layer + "]}";
+        Path file = Files.writeString(folder.resolve("wrong.json"), text.replace('\'', '"'));
+        String nano = TestData.golden("nano-Q4_K_M.gguf").toString();
+        Captured refused = Captured.run("run", nano, "-p", "x", "-n", "1", "--placement", file.toString());
+        assertEquals(code, refused.code(), refused.err());
+        assertTrue(refused.err().contains(sentence), refused.err());
+        assertEquals("", refused.out());
+    }
+
+    @Test
+    void whatIsNoPlacementIsRefused() throws IOException {
+        String nano = TestData.golden("nano-Q4_K_M.gguf").toString();
+        for (String text : List.of("", "no JSON", "[1,2]", "{\"devices\":3,\"layers\":{}}", "{\"layers\":[null]}")) {
+            Path file = Files.writeString(folder.resolve("wrong.json"), text);
+            Captured refused = Captured.run("run", nano, "-p", "x", "--placement", file.toString());
+            assertEquals(3, refused.code(), text + ": " + refused.err());
+            assertTrue(refused.err().contains("wrong.json"), refused.err());
+        }
+        Captured missing = Captured.run("run", nano, "-p", "x", "--placement", "/nowhere.json");
+        assertEquals(3, missing.code());
+    }
+
+    private static String[] with(String[] first, String... rest) {
+        String[] all = Arrays.copyOf(first, first.length + rest.length);
+        System.arraycopy(rest, 0, all, first.length, rest.length);
+        return all;
+    }
+}
