@@ -47,17 +47,32 @@ done
 case $stage in validate | bench | sanitize | peer) ;; *) fail 2 'write --stage validate, bench, sanitize or peer' ;; esac
 case $budget$repeat in *[!0-9]*) fail 2 '--budget and --repeat are numbers' ;; esac
 dist=$(cd "$dist" 2>/dev/null && pwd -P) || fail 2 '--dist is no folder'
+platform=linux-x86_64 suffix=so
+case $(uname -sm) in
+  'Darwin arm64') platform=macosx-arm64 suffix=dylib ;;
+  'Linux aarch64') platform=linux-arm64 ;;
+esac
 if [ -x "$dist/bin/talaria" ]; then
-  talaria=$dist/bin/talaria native=$dist/native/io/talaria/backend/jni/linux-x86_64 ops=$dist/tests/kernels/ops
+  talaria=$dist/bin/talaria native=$dist/native/io/talaria/backend/jni/$platform ops=$dist/tests/kernels/ops
 elif [ -x "$dist/talaria" ]; then
-  talaria=$dist/talaria native=$dist/target/classes/io/talaria/backend/jni/linux-x86_64
+  talaria=$dist/talaria native=$dist/target/classes/io/talaria/backend/jni/$platform
   ops=$dist/build/tests/tests/kernels/ops
 else
   fail 2 "$dist has neither bin/talaria nor talaria"
 fi
-golden=$dist/tests/data/golden library=$native/libtalaria_${device%%:*}.so
+golden=$dist/tests/data/golden library=$native/libtalaria_${device%%:*}.$suffix
 layer_args=()
 [ -z "$layers" ] || layer_args=(--layers "$layers")
+
+# macOS has no timeout.
+command -v timeout > /dev/null || timeout() {
+  local code
+  shift 2
+  perl -e 'alarm shift; exec @ARGV' "$@"
+  code=$?
+  [ $code -ne 142 ] || code=124
+  return $code
+}
 
 # --- the machine --------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ root=$(pwd -P)
 exec </dev/null
 . ci/find-jdk.sh
 
-all_stages='java format native simt asan arm cuda hip opencl launcher training'
+all_stages='java format native simt metal asan arm cuda hip opencl launcher training'
 logs=$root/build/logs
 processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 bold='' red='' plain=''
@@ -150,14 +150,14 @@ fresh_cmake() {
   grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$1/CMakeCache.txt" || rm -rf "$1"
 }
 
-# native_tests FOLDER CTEST-FILTER CMAKE-OPTION...
+# native_tests FOLDER CTEST-FILTER CMAKE-OPTION...   builds `targets`, or everything
 native_tests() {
   local folder=$1 filter=$2 result
   shift 2
   fresh_cmake "$folder"
   rm -f "$folder/junit.xml"
-  cmake -S . -B "$folder" -DTALARIA_TESTS=ON -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF "$@" &&
-    cmake --build "$folder" --parallel "$processors" &&
+  cmake -S . -B "$folder" -DTALARIA_TESTS=ON -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF -DTALARIA_METAL_EMULATED=OFF "$@" &&
+    cmake --build "$folder" --parallel "$processors" ${targets:+--target $targets} &&
     ctest --test-dir "$folder" --no-tests=error --output-on-failure --parallel "$processors" $filter \
       --output-junit "$root/$folder/junit.xml"
   result=$?
@@ -174,6 +174,32 @@ stage_native() {
 # The GPU kernels, on the emulator.
 stage_simt() {
   native_tests build/tests "-R $emulated" -DTALARIA_SANITIZE= -DTALARIA_SIMT=ON
+}
+
+# The Metal kernels on the emulator, and what Apple's compilers will say of the sources, as far as clang can tell.
+stage_metal() {
+  local targets='talaria_metal_emulated talaria_metal_flat ops metal_working_set' filter='-R ^(metal_|ops_metal)' version
+  for version in -24 -23 -22 -21 -20 -19 -18; do
+    command -v "clang++$version" || continue
+    if [ -n "$all" ]; then
+      targets="$targets faults" filter='-R _?metal(_|$)'
+    fi
+    native_tests build/tests "$filter" -DTALARIA_SANITIZE= -DTALARIA_SIMT=OFF -DTALARIA_METAL_EMULATED=ON || return
+    [ -z "$all" ] || golden_metal
+    return
+  done
+  no_compiler metal 17 "there is no clang of version 18 or later ('apt-get install clang-19')"
+}
+
+# Whole models on the emulated Metal backend.
+golden_metal() {
+  rm -rf target/surefire-reports
+  fresh_cmake target/native
+  TALARIA_METAL_EMULATED=1 maven -Dtest=DeviceGoldenTest -Dtalaria.only=metal \
+    -Dcmake.args='-DTALARIA_TESTS=OFF -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF -DTALARIA_METAL_EMULATED=ON' test
+  local result=$?
+  reports+=(target/surefire-reports/TEST-*.xml)
+  return $result
 }
 
 stage_asan() {
@@ -295,7 +321,7 @@ stage_training() {
 never_tested() {
   printf '  CUDA and HIP on GPUs: their kernels are compiled and read here, and run on the emulator alone\n'
   printf '  OpenCL on GPUs: its kernels run on a processor here; those for sub-groups, float16 and dot products are parsed\n'
-  printf '  Metal: this backend is not there yet\n'
+  printf '  Metal on a GPU: its kernels run here on the emulator, and its runtime is only checked for types\n'
   printf '  systems other than this one (%s)\n' "$(uname -sm)"
 }
 

@@ -1,6 +1,14 @@
 # Kernels' machine code in a library: writes the C++ source that defines what native/gpu/images.hpp declares. After the
 # compiler's name come entries of the form FILE|ARCHITECTURE|PATH.
 function(talaria_embed_images source compiler)
+  set(section .rodata)
+  set(prefix "")  # of C's names in assembly
+  set(hidden .hidden)
+  if(APPLE)
+    set(section __TEXT,__const)
+    set(prefix _)
+    set(hidden .private_extern)
+  endif()
   set(assembly "")
   set(symbols "")
   set(table "")
@@ -13,9 +21,10 @@ function(talaria_embed_images source compiler)
     list(GET parts 2 path)
     list(APPEND paths ${path})
     set(symbol talaria_image_${index})
+    set(label ${prefix}${symbol})
     string(APPEND assembly
-      "    \".balign 4096\\n${symbol}: .incbin \\\"${path}\\\"\\n${symbol}_end: .byte 0\\n\"\n"
-      "    \".hidden ${symbol}\\n.hidden ${symbol}_end\\n.globl ${symbol}\\n.globl ${symbol}_end\\n\"\n")
+      "    \".balign 4096\\n${label}: .incbin \\\"${path}\\\"\\n${label}_end: .byte 0\\n\"\n"
+      "    \"${hidden} ${label}\\n${hidden} ${label}_end\\n.globl ${label}\\n.globl ${label}_end\\n\"\n")
     string(APPEND symbols "extern \"C\" const unsigned char ${symbol}[], ${symbol}_end[];\n")
     string(APPEND table
       "    {\"${file}\", \"${architecture}\", ${symbol}, static_cast<size_t>(${symbol}_end - ${symbol})},\n")
@@ -25,7 +34,7 @@ function(talaria_embed_images source compiler)
 "// Written by cmake/EmbedFile.cmake.
 #include \"images.hpp\"
 
-asm(\".pushsection .rodata\\n\"
+asm(\".pushsection ${section}\\n\"
 ${assembly}    \".popsection\");
 
 #pragma GCC visibility push(hidden)

@@ -1,13 +1,13 @@
 # The emulator's backends: libtalaria_simt with hardware warps of 32 lanes, libtalaria_simt64 with 64. Without
 # TALARIA_SIMT they are built when asked for by name.
 
-# The emulator alone, as objects.
+# The emulator alone, as objects. Behind the lanes come further definitions.
 function(talaria_emulator name lanes)
   add_library(${name} OBJECT EXCLUDE_FROM_ALL
     ${CMAKE_SOURCE_DIR}/tests/simt/fiber.cpp ${CMAKE_SOURCE_DIR}/tests/simt/block.cpp
     ${CMAKE_SOURCE_DIR}/tests/simt/simt.cpp)
   talaria_target(${name})
-  target_compile_definitions(${name} PRIVATE TALARIA_SIMT_LANES=${lanes})
+  target_compile_definitions(${name} PRIVATE TALARIA_SIMT_LANES=${lanes} ${ARGN})
   target_compile_options(${name} PRIVATE -O2)
 endfunction()
 

@@ -1,6 +1,6 @@
 """Writes a checkpoint as a Hugging Face folder, which `talaria convert` makes a GGUF file of.
 
-    python training/export.py build/small/checkpoint.pt build/small/hf
+    python training/export.py build/small/checkpoint.pt build/talaria-small
 """
 
 import argparse

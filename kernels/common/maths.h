@@ -1,5 +1,5 @@
 // Functions that vendors' libraries compute to different last bits: here once, so that every device, and the emulator,
-// computes the same. C that CUDA, HIP and OpenCL accept; a dialect's header comes first. Errors are measured by
+// computes the same. C that CUDA, HIP, Metal and OpenCL accept; a dialect's header comes first. Errors are measured by
 // tests/kernels/maths.cpp.
 #ifndef TALARIA_MATHS_H
 #define TALARIA_MATHS_H
@@ -40,12 +40,17 @@ DEVICE float log_float(float x) {
 // x * sigmoid(x)
 DEVICE float silu(float x) { return x / (1.0f + exp_float(-x)); }
 
-// Sine and cosine of an angle of -pi/4 to pi/4 plus so many quarter turns.
 typedef struct SinCos {
   float sin, cos;
 } SinCos;
 
-DEVICE SinCos sin_cos_quarter(float r, int32_t quarter) {
+// Of an angle in 2^64ths of a turn, modulo 2^64: a position times a frequency in them is exact, however large, where
+// float32 would be off by 1e-3 at position 32,000, and not every GPU has a double.
+DEVICE SinCos sin_cos(uint64_t turns) {
+  int32_t quarter = (int32_t)((turns + ((uint64_t)1 << 61)) >> 62);  // the nearest one
+  int64_t rest = (int64_t)(turns - ((uint64_t)quarter << 62));
+  float part = (float)rest * 2.16840434e-19f;                // 2^-62: of a quarter, in [-1/2, 1/2]
+  float r = fma(part, 1.57079637f, part * -4.37113883e-8f);  // pi / 2 in two parts
   float z = r * r;
   float s = fma(z, 2.7525562e-6f, -1.98408743e-4f);
   s = fma(s, z, 8.33333376e-3f);

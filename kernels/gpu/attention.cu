@@ -277,5 +277,5 @@ KERNEL(attention_combine, AttentionArgs, 128) {
   value /= sum;
   bool there = begin + lane < columns, live = warp == 0;
   if (there && live && a.attended != nullptr) a.attended[row * columns + column] = value;
-  store_block(a.out, row, begin, there ? value : 0.0f, live);
+  store_block(a.out, lane_index(), row, begin, there ? value : 0.0f, live);
 }

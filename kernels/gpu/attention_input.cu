@@ -23,7 +23,7 @@ DEVICE void fill_results(const AttentionInputArgs& a, const WeightArg& weight, i
   for (int r = static_cast<int>(warp_index()) * 2; r < rows_per_block; r += 2 * warps) {
     int64_t row[2] = {smaller(begin + r, weight.rows - 1), smaller(begin + r + 1, weight.rows - 1)};
     float sum[2][M];
-    warp_products<Mode, Format, 2, M>(matrices, row, a.in, tile.source, sum);
+    warp_products<Mode, Format, 2, M>(lane_index(), matrices, row, a.in, tile.source, sum);
     UNROLL
     for (int i = 0; i < M; i++) {
       if (lane_index() < 2 && static_cast<int>(lane_index()) + r < rows_per_block) {
@@ -67,7 +67,7 @@ DEVICE float turn(const AttentionInputArgs& a, float value, int64_t column, int3
   float other = shuffle_xor(value, 1);
   int64_t within = column % a.kv.head_dim;
   if (within >= a.rope_dims) return value;
-  SinCos angle = sin_cos(static_cast<double>(position) * a.frequency[within / 2]);
+  SinCos angle = sin_cos(static_cast<uint64_t>(position) * a.frequency[within / 2]);
   return column % 2 == 0 ? value * angle.cos - other * angle.sin : other * angle.sin + value * angle.cos;
 }
 
@@ -92,7 +92,7 @@ DEVICE void attention_input(const AttentionInputArgs& a, InputShared<M>& shared)
   if (which == 0) {
     if (live && column < weight.rows) a.q[row * weight.rows + column] = value;
   } else {
-    store_kv_block(a.kv, which == 1 ? a.kv.keys : a.kv.values, kv_row(a.kv, a.batch, row, position), begin, value, live);
+    store_kv_block(a.kv, which == 1 ? a.kv.keys : a.kv.values, lane_index(), kv_row(a.kv, a.batch, row, position), begin, value, live);
   }
 }
 

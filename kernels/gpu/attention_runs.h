@@ -13,10 +13,10 @@ struct AttentionTile {
   int32_t block_heads;
 };
 
-DEVICE int32_t tile_count(const AttentionArgs& a) { return a.runs.words[0]; }
+DEVICE int32_t tile_count(ARGS AttentionArgs& a) { return a.runs.words[0]; }
 
-DEVICE AttentionTile attention_tile_of(const AttentionArgs& a, int32_t index, uint32_t head_block) {
-  const int32_t* pair = a.runs.words + 2 + a.runs.most_single + 2 * index;
+DEVICE AttentionTile attention_tile_of(ARGS AttentionArgs& a, int32_t index, uint32_t head_block) {
+  const GLOBAL int32_t* pair = a.runs.words + 2 + a.runs.most_single + 2 * index;
   int32_t group = a.heads / (a.kv.width / a.kv.head_dim), blocks = (group + a.block_heads - 1) / a.block_heads;
   AttentionTile tile;
   tile.row = pair[0], tile.rows = pair[1];
@@ -30,18 +30,18 @@ DEVICE AttentionTile attention_tile_of(const AttentionArgs& a, int32_t index, ui
   return tile;
 }
 
-DEVICE bool has_query(const AttentionTile& tile, int32_t query) {
+DEVICE bool has_query(const LOCAL AttentionTile& tile, int32_t query) {
   return query / tile.block_heads < tile.rows && query % tile.block_heads < tile.heads;
 }
 
 // The last position that a query sees; for queries that are not there, the tile's.
-DEVICE int32_t query_position(const AttentionTile& tile, int32_t query) {
+DEVICE int32_t query_position(const LOCAL AttentionTile& tile, int32_t query) {
   int32_t row = query / tile.block_heads;
   return tile.position + (row < tile.rows ? row : tile.rows - 1);
 }
 
 // Where a query's values begin in q and in the result; for queries that are not there, those of one that is.
-DEVICE int64_t query_begin(const AttentionArgs& a, const AttentionTile& tile, int32_t query) {
+DEVICE int64_t query_begin(ARGS AttentionArgs& a, const LOCAL AttentionTile& tile, int32_t query) {
   int32_t row = query / tile.block_heads, head = query % tile.block_heads;
   row = tile.row + (row < tile.rows ? row : tile.rows - 1);
   head = tile.head + (head < tile.heads ? head : tile.heads - 1);

@@ -1,4 +1,4 @@
-// What differs between CUDA, HIP and the emulator: the only file with #ifdef for them.
+// What differs between CUDA, HIP, the emulator and Metal: the only file with #ifdef for them, but for the words of spaces.h.
 //
 // Kernels are written for logical warps of 32 lanes, on hardware warps of 32 or 64: every thread of a block reaches every
 // barrier and every shuffle (clamp the row, guard the store). Nothing here needs a vendor's header or library, so that a
@@ -6,9 +6,9 @@
 // are contracted nowhere (-fmad=false, -ffp-contract=off) but where fma() says so.
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include "spaces.h"
 
+#if !defined(__METAL_VERSION__)
 struct alignas(16) Words4 {
   uint32_t x, y, z, w;
 };
@@ -18,11 +18,59 @@ struct alignas(8) Words2 {
 struct alignas(16) Floats4 {
   float x, y, z, w;
 };
+#endif
 
 // A kernel that a step launches begins with dependency_wait(), before it reads or writes what other kernels do: it may have
 // been started while the one before it ends (programmatic dependent launch). launch_dependents() lets the next one start so.
 // in_order(): what comes behind it is not begun before it, as that would take more registers than there are.
-#if defined(TALARIA_SIMT)
+#if defined(__METAL_VERSION__)
+// ---- Metal: for those headers of this folder that kernels/metal includes; kernel.h there has the rest -----------------
+// A thread knows where it is by its kernel's parameters alone, so whoever needs that is handed it.
+using namespace metal;  // with fma() in it
+
+#if __METAL_VERSION__ >= 320
+#pragma METAL fp math_mode(safe)
+#pragma METAL fp contract(off)
+#else
+#pragma clang fp contract(off)
+#endif
+
+#define DEVICE static inline __attribute__((always_inline))
+#define DEVICE_MEMBER inline __attribute__((always_inline))
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+typedef uint4 Words4;
+typedef uint2 Words2;
+typedef float4 Floats4;
+
+// Macros, so that the emulator is told where each of them is called.
+#define barrier() threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup)
+#define shuffle_xor(value, mask) simd_shuffle_xor(value, static_cast<ushort>(mask))
+#define shuffle(value, lane) simd_shuffle(value, static_cast<ushort>((lane) & 31))
+
+// In block memory. Used for counts alone: sums of floats have a fixed order.
+DEVICE uint32_t atomic_add(threadgroup uint32_t* address, uint32_t value) {
+  return atomic_fetch_add_explicit(reinterpret_cast<threadgroup atomic_uint*>(address), value, memory_order_relaxed);
+}
+DEVICE void in_order() {}
+// There is no instruction for it.
+DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
+  int4 product = int4(as_type<char4>(a)) * int4(as_type<char4>(b));
+  return sum + product.x + product.y + product.z + product.w;
+}
+DEVICE uint32_t float_bits(float f) { return as_type<uint>(f); }
+DEVICE float bits_float(uint32_t bits) { return as_type<float>(bits); }
+DEVICE float half_to_float(uint16_t h) { return static_cast<float>(as_type<half>(h)); }
+DEVICE uint16_t float_to_half(float f) { return as_type<ushort>(static_cast<half>(f)); }
+DEVICE float square_root(float a) { return precise::sqrt(a); }
+DEVICE float round_even(float a) { return rint(a); }
+DEVICE float absolute(float a) { return fabs(a); }
+template <typename Words>
+DEVICE Words load_once(const device void* address) {
+  return *static_cast<const device Words*>(address);
+}
+
+#elif defined(TALARIA_SIMT)
 // ---- the emulator ----------------------------------------------------------------------------------------------------
 #include <cmath>
 #include <cstring>
@@ -321,7 +369,7 @@ DEVICE Words load_once(const void* address) {
 }
 #endif
 
-#if !defined(TALARIA_SIMT)
+#if !defined(TALARIA_SIMT) && !defined(__METAL_VERSION__)
 DEVICE uint32_t shuffle_xor(uint32_t value, uint32_t mask) { return shuffle_xor_word(value, mask); }
 DEVICE int32_t shuffle_xor(int32_t value, uint32_t mask) {
   return static_cast<int32_t>(shuffle_xor_word(static_cast<uint32_t>(value), mask));
@@ -334,5 +382,7 @@ DEVICE int32_t shuffle(int32_t value, uint32_t lane) {
 DEVICE float shuffle(float value, uint32_t lane) { return bits_float(shuffle_word(float_bits(value), lane)); }
 #endif
 
+#if !defined(__METAL_VERSION__)
 DEVICE uint32_t lane_index() { return thread_index() & 31; }
 DEVICE uint32_t warp_index() { return thread_index() >> 5; }
+#endif

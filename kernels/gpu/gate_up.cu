@@ -26,7 +26,7 @@ DEVICE void gate_up(const GateUpArgs& a, GateUpShared<M>& shared) {
   for (int r = static_cast<int>(warp_index()); r < rows_per_block; r += warps) {
     int64_t at = smaller(begin + r, a.gate.rows - 1), row[2] = {at, at};
     float sum[2][M];
-    warp_products<Mode, Format, 2, M>(matrices, row, a.in, tile.source, sum);
+    warp_products<Mode, Format, 2, M>(lane_index(), matrices, row, a.in, tile.source, sum);
     UNROLL
     for (int i = 0; i < M; i++) {
       if (static_cast<int>(lane_index()) == i) {
@@ -36,7 +36,7 @@ DEVICE void gate_up(const GateUpArgs& a, GateUpShared<M>& shared) {
   }
   barrier();
   int i = static_cast<int>(warp_index()) % M;
-  store_block(a.out, pick(tile.target, i), begin, shared.gated[i][lane_index()],
+  store_block(a.out, lane_index(), pick(tile.target, i), begin, shared.gated[i][lane_index()],
               static_cast<int>(warp_index()) < tile.count);
 }
 
@@ -73,6 +73,6 @@ KERNEL(silu_multiply, SiluMultiplyArgs, 256) {
     int64_t i = begin + thread_index(), at = block_x() * a.columns + i;
     float value = i < a.columns ? silu(a.gate[at]) * a.up[at] : 0.0f;
     bool live = i < a.out.stride;
-    store_block(a.out, block_x(), live ? i / 32 * 32 : 0, value, live);
+    store_block(a.out, lane_index(), block_x(), live ? i / 32 * 32 : 0, value, live);
   }
 }

@@ -4,7 +4,7 @@
 // feed-forward size, V vocabulary. Grids are launched for a step's capacity; kernels stop at what the batch holds.
 #pragma once
 
-#include <stdint.h>
+#include "spaces.h"
 
 // A quantised row's blocks of 32 values: x = scale * code; the sums of each 16 codes, for formats with minimums.
 struct BlockScale {
@@ -14,14 +14,14 @@ struct BlockScale {
 
 // Rows of activations as products read them. Null where nobody asks for that form.
 struct RowsArg {
-  float* values;       // [rows][stride], zeros behind the columns
-  int8_t* codes;       // [rows][stride]
-  BlockScale* scales;  // [rows][stride / 32]
+  GLOBAL float* values;       // [rows][stride], zeros behind the columns
+  GLOBAL int8_t* codes;       // [rows][stride]
+  GLOBAL BlockScale* scales;  // [rows][stride / 32]
   int64_t stride;      // columns, rounded up to 32
 };
 
 struct WeightArg {
-  const uint8_t* data;  // weights.h
+  const GLOBAL uint8_t* data;  // weights.h
   int64_t matrix_bytes;
   int64_t rows, columns;
   int32_t type;
@@ -29,8 +29,8 @@ struct WeightArg {
 };
 
 struct KvArg {
-  uint8_t* keys;
-  uint8_t* values;
+  GLOBAL uint8_t* keys;
+  GLOBAL uint8_t* values;
   int64_t layer_row;     // the layer's first row: layer * blocks * positions
   int64_t all_rows;      // layers * blocks * positions: for Q8_0, scales begin at all_rows * width
   int32_t positions;     // per block
@@ -41,18 +41,18 @@ struct KvArg {
 
 // The sections of a batch (kernels/common/args.h) that lie in device memory.
 struct BatchArg {
-  const int32_t* header;    // rows, wanted, masked, 0
-  const int32_t* token;     // [R]
-  const int32_t* position;  // [R]
-  const int32_t* table;     // [R]
-  const int32_t* wanted_row;
-  const int32_t* target;
-  const int32_t* adjust_begin;
-  const int32_t* adjust_token;
-  const int32_t* adjust_penalty;  // float32 by their bits
-  const int32_t* adjust_add;      // float32 by their bits
-  const int32_t* block;  // [tables][blocks]
-  const uint32_t* mask;
+  const GLOBAL int32_t* header;    // rows, wanted, masked, 0
+  const GLOBAL int32_t* token;     // [R]
+  const GLOBAL int32_t* position;  // [R]
+  const GLOBAL int32_t* table;     // [R]
+  const GLOBAL int32_t* wanted_row;
+  const GLOBAL int32_t* target;
+  const GLOBAL int32_t* adjust_begin;
+  const GLOBAL int32_t* adjust_token;
+  const GLOBAL int32_t* adjust_penalty;  // float32 by their bits
+  const GLOBAL int32_t* adjust_add;      // float32 by their bits
+  const GLOBAL int32_t* block;  // [tables][blocks]
+  const GLOBAL uint32_t* mask;
   int32_t blocks, targets, mask_words;
   int32_t first_wanted;  // what concerns wanted rows begins at this one
 };
@@ -66,19 +66,19 @@ struct ExpertTile {
   int32_t expert, begin, count, pad;  // the pairs at [begin, begin + count) of `pair`
 };
 struct TilesArg {
-  const ExpertTile* tiles;      // null: none, each pair is a tile of its own
-  const int32_t* tile_count;
-  const int32_t* pair;          // [R * K], row * K + k
-  const int32_t* routing;       // [R][2 * K]: ids, then weights as float32 bits
-  const int32_t* map;           // [E] or null
+  const GLOBAL ExpertTile* tiles;      // null: none, each pair is a tile of its own
+  const GLOBAL int32_t* tile_count;
+  const GLOBAL int32_t* pair;   // [R * K], row * K + k
+  const GLOBAL int32_t* routing;       // [R][2 * K]: ids, then weights as float32 bits
+  const GLOBAL int32_t* map;    // [E] or null
   int32_t experts;              // length of the map
   int32_t used;                 // K
 };
 
 // Bytes [row][block] of a file's layout to weights.h's.
 struct RepackArgs {
-  const uint8_t* source;
-  uint8_t* target;  // of the whole weight
+  const GLOBAL uint8_t* source;
+  GLOBAL uint8_t* target;  // of the whole weight
   int64_t matrix_bytes, rows, columns;
   int64_t first_row, count;  // rows counted over all matrices
   int32_t type, pad;
@@ -86,17 +86,17 @@ struct RepackArgs {
 
 // x[row] = table[token]
 struct EmbedArgs {
-  float* x;  // [R][H]
+  GLOBAL float* x;  // [R][H]
   WeightArg table;
   BatchArg batch;
 };
 
 // x += slots, if there are any; then n = rms_norm(x) * norm in the forms that are asked for.
 struct NormArgs {
-  float* x;            // [R][H]
-  const float* slots;  // [S][slot_rows][K][H], or null
-  const float* norm;   // [H]
-  float* plain;        // [R][H] as a tensor of the model, or null
+  GLOBAL float* x;     // [R][H]
+  const GLOBAL float* slots;  // [S][slot_rows][K][H], or null
+  const GLOBAL float* norm;   // [H]
+  GLOBAL float* plain; // [R][H] as a tensor of the model, or null
   RowsArg out;
   BatchArg batch;
   int64_t columns, slot_rows;
@@ -106,15 +106,15 @@ struct NormArgs {
 };
 
 struct AddSlotsArgs {
-  float* x;
-  const float* slots;
+  GLOBAL float* x;
+  const GLOBAL float* slots;
   BatchArg batch;
   int64_t columns, slot_rows;
   int32_t sources, used;
 };
 
 struct QuantizeArgs {
-  const float* rows;  // [R][columns]
+  const GLOBAL float* rows;  // [R][columns]
   RowsArg out;
   BatchArg batch;
   int64_t columns;
@@ -124,10 +124,10 @@ struct QuantizeArgs {
 struct AttentionInputArgs {
   RowsArg in;
   WeightArg wq, wk, wv;
-  float* q;                 // [R][N * D]
+  GLOBAL float* q;          // [R][N * D]
   KvArg kv;
   BatchArg batch;
-  const double* frequency;  // [rope_dims / 2]
+  const GLOBAL uint64_t* frequency;  // [rope_dims / 2], in turns (maths.h)
   int32_t rope_dims, pad;
 };
 
@@ -140,26 +140,26 @@ enum { ATTENTION_TILE_QUERIES = 32, ATTENTION_MMA_QUERIES = 64, ATTENTION_TILE_M
 // of one sequence, and single rows. attention_runs writes it: numbers of tiles and of single rows, the single rows
 // [most_single], and the tiles' pairs (first row, rows).
 struct AttentionRuns {
-  int32_t* words;       // [2 + most_single + 2 * R]; null: every row is a single one
+  GLOBAL int32_t* words;       // [2 + most_single + 2 * R]; null: every row is a single one
   int32_t tile_rows;    // of a tile, at most
   int32_t most_single;  // an even number; rows past it are tiles of one row
 };
 
 // RoPE of q and k, and k and v into the cache.
 struct RopeAppendArgs {
-  float* q;                     // [R][q_width], turned in place
-  const float *k, *v;           // [R][kv.width]
+  GLOBAL float* q;              // [R][q_width], turned in place
+  const GLOBAL float *k, *v;    // [R][kv.width]
   KvArg kv;
   BatchArg batch;
-  const double* frequency;      // [rope_dims / 2]
+  const GLOBAL uint64_t* frequency;  // [rope_dims / 2], in turns (maths.h)
   int64_t q_width;
   int32_t rope_dims, pad;
 };
 
 struct AttentionArgs {
-  const float* q;   // [R][N * D]
-  float* partial;   // [launched rows][splits][N][2 + D]: maximum, sum, weighted values
-  float* attended;  // [R][N * D], or null
+  const GLOBAL float* q;   // [R][N * D]
+  GLOBAL float* partial;   // [launched rows][splits][N][2 + D]: maximum, sum, weighted values
+  GLOBAL float* attended;  // [R][N * D], or null
   RowsArg out;
   KvArg kv;
   BatchArg batch;
@@ -179,7 +179,7 @@ enum ProductGroups { NONE = 0, PAIRS = 1, PAIRS_OF_ROWS = 2 };
 struct ProductArgs {
   RowsArg in;
   WeightArg weight;
-  float* target;
+  GLOBAL float* target;
   BatchArg batch;
   TilesArg tiles;   // of experts
   int64_t target_stride;
@@ -200,7 +200,7 @@ struct GateUpArgs {
 
 // out[pair] = silu(gate) * up, where both come from products of their own.
 struct SiluMultiplyArgs {
-  const float *gate, *up;  // [R * K][F]
+  const GLOBAL float *gate, *up;  // [R * K][F]
   RowsArg out;
   BatchArg batch;
   int64_t columns;
@@ -208,11 +208,11 @@ struct SiluMultiplyArgs {
 };
 
 struct RouteArgs {
-  const float* x;     // [R][H]
-  const float* norm;  // [H]
+  const GLOBAL float* x;     // [R][H]
+  const GLOBAL float* norm;  // [H]
   WeightArg router;   // [E][H]
-  float* h;           // [R][H]
-  int32_t* routing;   // [R][2 * K]
+  GLOBAL float* h;    // [R][H]
+  GLOBAL int32_t* routing;   // [R][2 * K]
   RowsArg out;
   BatchArg batch;
   int64_t columns;
@@ -223,9 +223,9 @@ struct RouteArgs {
 // Sorts pairs by expert and cuts them into tiles.
 struct SortPairsArgs {
   TilesArg tiles;  // its arrays are written
-  ExpertTile* tile;
-  int32_t* tile_count;
-  int32_t* pair;
+  GLOBAL ExpertTile* tile;
+  GLOBAL int32_t* tile_count;
+  GLOBAL int32_t* pair;
   BatchArg batch;
   int32_t held;        // L
   int32_t tile_pairs;  // of a tile, at most
@@ -233,7 +233,7 @@ struct SortPairsArgs {
 
 // Zeros for the pairs whose expert is not held here.
 struct ZeroAbsentArgs {
-  float* slots;  // [R][K][H]
+  GLOBAL float* slots;  // [R][K][H]
   TilesArg tiles;
   BatchArg batch;
   int64_t columns;
@@ -241,22 +241,22 @@ struct ZeroAbsentArgs {
 };
 
 struct TopLogitsArgs {
-  float* logits;   // [W][V], plain
-  int32_t* top;    // [W][3 * k + 1 + targets]
-  uint64_t* keys;  // [W][V] scratch
+  GLOBAL float* logits;   // [W][V], plain
+  GLOBAL int32_t* top;    // [W][3 * k + 1 + targets]
+  GLOBAL uint64_t* keys;  // [W][V] scratch
   BatchArg batch;
   int64_t vocabulary;
   int32_t k, pad;
 };
 
 struct FillArgs {
-  uint8_t* target;
+  GLOBAL uint8_t* target;
   int64_t bytes;
   uint32_t value, pad;
 };
 
 struct ReadArgs {
-  const uint8_t* source;
-  uint32_t* sums;  // [grid]
+  const GLOBAL uint8_t* source;
+  GLOBAL uint32_t* sums;  // [grid]
   int64_t bytes;
 };

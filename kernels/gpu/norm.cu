@@ -1,4 +1,5 @@
 // x = table[token]; norms; slots; rounding. A block of threads per row.
+#include "block_reduce.h"
 #include "values.h"
 
 KERNEL(embed, EmbedArgs, 256) {
@@ -56,7 +57,7 @@ KERNEL(norm, NormArgs, 512) {
     float value = i < a.columns ? x[i] * scale * a.norm[i] : 0.0f;
     if (a.plain != nullptr && i < a.columns) a.plain[row * a.columns + i] = value;
     bool live = i < a.out.stride;
-    store_block(a.out, row, live ? i / 32 * 32 : 0, value, live);
+    store_block(a.out, lane_index(), row, live ? i / 32 * 32 : 0, value, live);
   }
 }
 
@@ -78,6 +79,6 @@ KERNEL(quantize, QuantizeArgs, 256) {
     int64_t i = begin + thread_index();
     float value = i < a.columns ? a.rows[block_x() * a.columns + i] : 0.0f;
     bool live = i < a.out.stride;
-    store_block(a.out, block_x(), live ? i / 32 * 32 : 0, value, live);
+    store_block(a.out, lane_index(), block_x(), live ? i / 32 * 32 : 0, value, live);
   }
 }

@@ -29,7 +29,7 @@ DEVICE void product(const ProductArgs& a) {
   UNROLL
   for (int r = 0; r < rows_per_warp; r++) row[r] = smaller(first + r, a.weight.rows - 1);
   float sum[rows_per_warp][M];
-  warp_products<Mode, Format, rows_per_warp, M>(matrices, row, a.in, tile.source, sum);
+  warp_products<Mode, Format, rows_per_warp, M>(lane_index(), matrices, row, a.in, tile.source, sum);
   UNROLL
   for (int r = 0; r < rows_per_warp; r++) {
     UNROLL

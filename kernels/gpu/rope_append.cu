@@ -21,10 +21,10 @@ KERNEL(rope_append, RopeAppendArgs, 256) {
   float other = shuffle_xor(value, 1);
   int64_t within = column % a.kv.head_dim;
   if (!is_v && within < a.rope_dims) {
-    SinCos angle = sin_cos(static_cast<double>(position) * a.frequency[within / 2]);
+    SinCos angle = sin_cos(static_cast<uint64_t>(position) * a.frequency[within / 2]);
     value = column % 2 == 0 ? value * angle.cos - other * angle.sin : other * angle.sin + value * angle.cos;
   }
   if (is_q && column < width) a.q[row * width + column] = value;
-  store_kv_block(a.kv, is_v ? a.kv.values : a.kv.keys, kv_row(a.kv, a.batch, row, position), begin, value,
+  store_kv_block(a.kv, is_v ? a.kv.values : a.kv.keys, lane_index(), kv_row(a.kv, a.batch, row, position), begin, value,
                  live && !is_q);
 }

@@ -1,4 +1,5 @@
 // The router: norm, product, the best experts and their softmax in one kernel; and pairs sorted by expert.
+#include "block_reduce.h"
 #include "maths.h"
 #include "tiles.h"
 #include "values.h"
@@ -76,7 +77,7 @@ KERNEL(route, RouteArgs, 512) {
     float value = i < a.columns ? x[i] * scale * a.norm[i] : 0.0f;
     if (i < a.columns) h[i] = value;
     bool live = i < talaria_round_up(a.columns, 32);
-    store_block(a.out, row, live ? i / 32 * 32 : 0, value, live);
+    store_block(a.out, lane_index(), row, live ? i / 32 * 32 : 0, value, live);
   }
   barrier();
   int32_t shares = a.router.rows < route_warps ? route_warps / static_cast<int32_t>(a.router.rows) : 1;

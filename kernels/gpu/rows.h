@@ -4,16 +4,15 @@
 #include "launch_args.h"
 #include "reduce.h"
 
-DEVICE bool row_in_batch(const BatchArg& batch, uint32_t row) { return static_cast<int32_t>(row) < batch.header[0]; }
+DEVICE bool row_in_batch(ARGS BatchArg& batch, uint32_t row) { return static_cast<int32_t>(row) < batch.header[0]; }
 
-DEVICE int32_t row_count(const BatchArg& batch, int32_t choice) {
+DEVICE int32_t row_count(ARGS BatchArg& batch, int32_t choice) {
   return choice == WANTED_ROWS ? batch.header[1] - batch.first_wanted : batch.header[0];
 }
 
 // A warp stores 32 values of a row from column `begin`, a multiple of 32: each lane its own, 0 behind the row's end. All
 // warps come here; one that is not `live` stores nothing.
-DEVICE void store_block(const RowsArg& out, int64_t row, int64_t begin, float value, bool live = true) {
-  uint32_t lane = lane_index();
+DEVICE void store_block(ARGS RowsArg& out, uint32_t lane, int64_t row, int64_t begin, float value, bool live) {
   if (out.values != nullptr && live) out.values[row * out.stride + begin + lane] = value;
   if (out.codes == nullptr) return;  // the same in all threads
   float largest = warp_max(absolute(value));
@@ -31,7 +30,7 @@ DEVICE void store_block(const RowsArg& out, int64_t row, int64_t begin, float va
   if (!live) return;
   out.codes[row * out.stride + begin + lane] = static_cast<int8_t>(whole);
   if (lane == 0) {
-    BlockScale block = {scale + nan, {static_cast<int16_t>(sum), static_cast<int16_t>(other)}};
-    out.scales[(row * out.stride + begin) / 32] = block;
+    Words2 block = {float_bits(scale + nan), (static_cast<uint32_t>(sum) & 0xffffu) | static_cast<uint32_t>(other) << 16};
+    reinterpret_cast<GLOBAL Words2*>(out.scales)[(row * out.stride + begin) / 32] = block;
   }
 }

@@ -5,7 +5,7 @@
 #include "rows.h"
 
 // Where an expert lies among those held here, or -1. Ids come from device memory: none is trusted.
-DEVICE int32_t local_expert(const TilesArg& tiles, int32_t id, int32_t held) {
+DEVICE int32_t local_expert(ARGS TilesArg& tiles, int32_t id, int32_t held) {
   if (tiles.map != nullptr) {
     if (id < 0 || id >= tiles.experts) return -1;
     id = tiles.map[id];
@@ -24,7 +24,7 @@ struct RowTile {
 
 // The i-th of a few numbers, kept in registers.
 template <int M>
-DEVICE int64_t pick(const int64_t (&numbers)[M], int i) {
+DEVICE int64_t pick(const LOCAL int64_t (&numbers)[M], int i) {
   int64_t result = numbers[0];
   UNROLL
   for (int j = 1; j < M; j++) {
@@ -35,7 +35,7 @@ DEVICE int64_t pick(const int64_t (&numbers)[M], int i) {
 
 // Tile `index` of the batch's rows, or of the wanted ones.
 template <int M>
-DEVICE RowTile<M> dense_tile(const BatchArg& batch, int32_t choice, uint32_t index) {
+DEVICE RowTile<M> dense_tile(ARGS BatchArg& batch, int32_t choice, uint32_t index) {
   RowTile<M> tile;
   int32_t first = static_cast<int32_t>(index) * M, rows = row_count(batch, choice);
   tile.count = rows - first < M ? rows - first : M;
@@ -51,13 +51,15 @@ DEVICE RowTile<M> dense_tile(const BatchArg& batch, int32_t choice, uint32_t ind
 
 // Tile `index` of the pairs: one of the list, or where there is no list, a pair by itself.
 template <int M>
-DEVICE RowTile<M> pair_tile(const TilesArg& tiles, const BatchArg& batch, int32_t held, bool by_row, uint32_t index) {
+DEVICE RowTile<M> pair_tile(ARGS TilesArg& tiles, ARGS BatchArg& batch, int32_t held, bool by_row, uint32_t index) {
   RowTile<M> tile;
   tile.count = 0, tile.matrix = -1;
-  ExpertTile listed = {-1, 0, 0, 0};
+  int32_t begin = 0;
   if (tiles.tiles != nullptr) {
-    if (static_cast<int32_t>(index) < *tiles.tile_count) listed = tiles.tiles[index];
-    tile.matrix = listed.expert, tile.count = listed.count;
+    if (static_cast<int32_t>(index) < *tiles.tile_count) {
+      const GLOBAL ExpertTile& listed = tiles.tiles[index];
+      tile.matrix = listed.expert, tile.count = listed.count, begin = listed.begin;
+    }
   } else if (static_cast<int32_t>(index) < batch.header[0] * tiles.used) {
     int32_t row = static_cast<int32_t>(index) / tiles.used, k = static_cast<int32_t>(index) % tiles.used;
     tile.matrix = local_expert(tiles, tiles.routing[row * 2 * tiles.used + k], held);
@@ -65,7 +67,7 @@ DEVICE RowTile<M> pair_tile(const TilesArg& tiles, const BatchArg& batch, int32_
   }
   UNROLL
   for (int i = 0; i < M; i++) {
-    int32_t at = listed.begin + (i < tile.count ? i : tile.count - 1);
+    int32_t at = begin + (i < tile.count ? i : tile.count - 1);
     int32_t pair = tile.count == 0 ? 0 : tiles.tiles != nullptr ? tiles.pair[at] : static_cast<int32_t>(index);
     tile.target[i] = pair;
     tile.source[i] = by_row ? pair / tiles.used : pair;

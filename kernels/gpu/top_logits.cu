@@ -3,6 +3,7 @@
 // Tokens are compared by 64-bit keys: the adjusted logit in an order of unsigned numbers, then the id the other way round,
 // so that ties go to the lower one. 0 is a token that cannot be chosen. The k-th largest key is found byte by byte from the
 // top, by histograms; the rest is sorting k keys.
+#include "block_reduce.h"
 #include "maths.h"
 #include "rows.h"
 

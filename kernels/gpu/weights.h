@@ -11,7 +11,7 @@
 // A KV cache is [layers][blocks][positions][width] values in F32 or F16; for Q8_0 all codes, and then all scales.
 #pragma once
 
-#include <stdint.h>
+#include "spaces.h"
 
 #include "../common/formats.h"
 

@@ -2,18 +2,10 @@
 #include "kv.clh"
 #include "../common/maths.h"
 
-// Sine and cosine of a fraction of a full turn, 2^64 to the turn: it wraps around by itself, so that the angle of any
-// position is as exact as that of the first, without numbers of double precision.
-DEVICE SinCos sin_cos_turn(ulong turn) {
-  ulong quarter = (turn + (1UL << 61)) >> 62;
-  long rest = (long)(turn - (quarter << 62));                 // in [-2^61, 2^61)
-  return sin_cos_quarter((float)rest * 0x1.921fb6p-62f, (int)(quarter & 3));  // * 2 pi / 2^64
-}
-
 // A work-item takes 32 columns of q, k or v of a row: as many as a block of a Q8_0 cache has values. Grid: those, rows.
 KERNEL(ROW_LANES)
 void rope_append(TABLE_ARGS, KV_ARGS, __global float* q, __global const float* k, __global const float* v,
-                 __global uchar* keys, __global uchar* values, __global const ulong* frequency, int q_width, int rope_dims) {
+                 __global uchar* keys, __global uchar* values, __global const uint64_t* frequency, int q_width, int rope_dims) {
   long row = group_y();
   Kv kv = KV;
   int q_blocks = (q_width + 31) / 32, kv_blocks = (kv.width + 31) / 32, index = group_x() * ROW_LANES + lane_index();
@@ -28,7 +20,7 @@ void rope_append(TABLE_ARGS, KV_ARGS, __global float* q, __global const float* k
     for (int i = 0; i < 32; i += 2) {
       int within = (begin + i) % kv.head_dim;
       if (within >= rope_dims) continue;
-      SinCos angle = sin_cos_turn((ulong)position * frequency[within / 2]);
+      SinCos angle = sin_cos((uint64_t)position * frequency[within / 2]);
       float x0 = value[i], x1 = value[i + 1];
       value[i] = x0 * angle.cos - x1 * angle.sin;
       value[i + 1] = x0 * angle.sin + x1 * angle.cos;

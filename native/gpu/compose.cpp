@@ -25,19 +25,20 @@ uint8_t* Scratch::reserve(int64_t bytes) {
   return memory_.data();
 }
 
-const double* Scratch::frequency(int32_t dims, float base) {
+const uint64_t* Scratch::frequency(int32_t dims, float base) {
   auto found = frequencies_.find({dims, base});
   if (found == frequencies_.end()) {
-    std::vector<double> values(static_cast<size_t>(dims / 2));
+    std::vector<uint64_t> values(static_cast<size_t>(dims / 2));
     for (int32_t i = 0; i < dims; i += 2) {
-      values[static_cast<size_t>(i / 2)] = std::pow(static_cast<double>(base), -static_cast<double>(i) / dims);
+      double turns = std::pow(static_cast<double>(base), -static_cast<double>(i) / dims) / 6.283185307179586;
+      values[static_cast<size_t>(i / 2)] = static_cast<uint64_t>(std::ldexp(turns - std::floor(turns), 64));
     }
-    int64_t bytes = static_cast<int64_t>(values.size() * sizeof(double));
+    int64_t bytes = static_cast<int64_t>(values.size() * sizeof(uint64_t));
     Memory memory(runtime_, bytes, "frequencies of RoPE");
     runtime_.upload(memory.data(), values.data(), bytes);
     found = frequencies_.emplace(std::pair{dims, base}, std::move(memory)).first;
   }
-  return reinterpret_cast<const double*>(found->second.data());
+  return reinterpret_cast<const uint64_t*>(found->second.data());
 }
 
 namespace {

@@ -39,8 +39,8 @@ class Scratch {
   uint8_t* reserve(int64_t bytes);
   int64_t generation() const { return generation_; }  // changes when the memory moves
   int64_t bytes() const { return memory_.bytes(); }
-  // RoPE's frequencies, [dims / 2] in double.
-  const double* frequency(int32_t dims, float base);
+  // RoPE's frequencies, [dims / 2], in 2^64ths of a turn per position (kernels/gpu/maths.h).
+  const uint64_t* frequency(int32_t dims, float base);
 
  private:
   Runtime& runtime_;

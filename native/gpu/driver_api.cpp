@@ -13,16 +13,6 @@ std::string built_for() {
   return all.empty() ? "none" : all;
 }
 
-// Which of kernels.def's kernels a device must have.
-static uint32_t kernel_needs(Kernel kernel) {
-  static const uint32_t needed[] = {
-#define TALARIA_GPU_KERNEL(name, needs) needs,
-#include "../../kernels/gpu/kernels.def"
-#undef TALARIA_GPU_KERNEL
-      ANY};
-  return needed[static_cast<size_t>(kernel)];
-}
-
 // --- faults -----------------------------------------------------------------------------------------------------------
 
 // Codes after which the device's context answers nothing else, of CUDA and of HIP.

@@ -11,4 +11,13 @@ const char* kernel_name(Kernel kernel) {
   return names[static_cast<size_t>(kernel)];
 }
 
+uint32_t kernel_needs(Kernel kernel) {
+  static const uint32_t needed[] = {
+#define TALARIA_GPU_KERNEL(name, needs) needs,
+#include "../../kernels/gpu/kernels.def"
+#undef TALARIA_GPU_KERNEL
+      ANY};
+  return needed[static_cast<size_t>(kernel)];
+}
+
 }  // namespace talaria::gpu

@@ -55,7 +55,8 @@ Kernel kernel_of(MatmulOp op, int32_t type, bool int8, Unit unit) {
 Matmul choose_matmul(const Properties& device, MatmulOp op, int32_t type, bool int8) {
   int8 = int8 && type != TALARIA_F32 && type != TALARIA_F16 && type != TALARIA_BF16;
   Unit unit = unit_of(device, type, int8);
-  int64_t rows = unit == Unit::TILE && !int8 ? 64 : 128;  // Unit::rows of the kernels
+  // Unit::rows of the kernels. Metal's blocks have memory for 64.
+  int64_t rows = unit == Unit::TILE && (!int8 || (device.needs & SIMDGROUP) != 0) ? 64 : 128;
   return {kernel_of(op, type, int8, unit), 256, op == MatmulOp::PRODUCT ? rows : rows / 2};
 }
 

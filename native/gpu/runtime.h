@@ -25,6 +25,7 @@ enum class Kernel : int32_t {
   count
 };
 const char* kernel_name(Kernel kernel);
+uint32_t kernel_needs(Kernel kernel);  // what of Needs a device must have to run it
 
 // What a kernel needs beyond the 32-lane subset that every device has. A kernel is there if its device has all of it.
 enum Needs : uint32_t {
@@ -33,6 +34,7 @@ enum Needs : uint32_t {
   MMA_F16 = 2,    // mma.m16n8k16 on f16: sm_80 and later
   MFMA = 4,       // gfx908, gfx90a: 64 lanes
   WMMA = 8,       // gfx11
+  SIMDGROUP = 16,  // matrices of a simdgroup: Apple's GPUs, whose `tile` kernels have smaller tiles
 };
 
 struct Properties {

@@ -1,4 +1,4 @@
-// Devices that are the emulator (tests/simt): their memory is the host's, and a launch has run when the call returns.
+// Devices that are the emulator (tests/simt), of kernels/gpu or of kernels/metal: their memory is the host's, and a launch has run when the call returns.
 //
 // Settings, read when a device is asked for or opened:
 //   TALARIA_SIMT_DEVICES   how many there are: 1 to 8
@@ -27,6 +27,14 @@ namespace talaria::gpu {
 
 namespace {
 
+#if defined(TALARIA_METAL_EMULATED)  // kernels/metal in place of kernels/gpu
+constexpr const char *driver_name = "metal", *what_is_emulated = "emulator of Metal";
+constexpr uint32_t normal_needs = SIMDGROUP;
+#else
+constexpr const char *driver_name = "simt", *what_is_emulated = "emulator";
+constexpr uint32_t normal_needs = simt::lanes == 64 ? MFMA : MMA_INT8 | MMA_F16;
+#endif
+
 constexpr int64_t guard = 256, alignment = 256;
 constexpr uint8_t guard_value = 0xA5;
 constexpr int32_t most_devices = 8;
@@ -49,15 +57,14 @@ int64_t setting(const char* name, int64_t normal, int64_t least, int64_t most) {
 std::atomic<int64_t> used_bytes[most_devices];
 
 Properties properties_of(int32_t index) {
-  constexpr bool wide = simt::lanes == 64;
   Properties p;
-  p.name = "emulator of " + std::to_string(simt::lanes) + " lanes, device " + std::to_string(index);
-  p.architecture = wide ? "simt64" : "simt32";
+  p.name = what_is_emulated + (" of " + std::to_string(simt::lanes)) + " lanes, device " + std::to_string(index);
+  p.architecture = "simt" + std::to_string(simt::lanes);
   p.memory_bytes = setting("TALARIA_SIMT_MEMORY", int64_t{4} << 30, 1, int64_t{1} << 46);
   p.processors = static_cast<int32_t>(simt::host_threads());
   p.lanes = simt::lanes;
   p.shared_bytes = static_cast<int64_t>(simt::most_shared_bytes);
-  p.needs = static_cast<uint32_t>(setting("TALARIA_SIMT_NEEDS", wide ? MFMA : MMA_INT8 | MMA_F16, 0, UINT32_MAX));
+  p.needs = static_cast<uint32_t>(setting("TALARIA_SIMT_NEEDS", normal_needs, 0, UINT32_MAX));
   return p;
 }
 
@@ -264,7 +271,7 @@ void SimtRuntime::launch(const Launch& launch) {
 
 class SimtDriver : public Driver {
  public:
-  const char* name() const override { return "simt"; }
+  const char* name() const override { return driver_name; }
   int32_t device_count() override {
     return static_cast<int32_t>(setting("TALARIA_SIMT_DEVICES", 1, 1, most_devices));
   }

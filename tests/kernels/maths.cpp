@@ -51,10 +51,11 @@ void angles() {
   double worst = 0;
   for (int position = 0; position < 32768; position += 13) {
     for (int i = 0; i < 64; i++) {
-      double angle = position * std::pow(1e6, -i / 64.0);
-      SinCos computed = sin_cos(angle);
+      double frequency = std::pow(1e6, -i / 64.0), angle = position * frequency;
+      uint64_t turns = position * static_cast<uint64_t>(std::ldexp(frequency / 6.283185307179586, 64));
+      SinCos computed = sin_cos(turns);
       worst = std::max({worst, std::fabs(computed.sin - std::sin(angle)), std::fabs(computed.cos - std::cos(angle))});
-      computed = sin_cos(-angle);
+      computed = sin_cos(-turns);
       worst = std::max({worst, std::fabs(computed.sin + std::sin(angle)), std::fabs(computed.cos - std::cos(angle))});
     }
   }

@@ -91,8 +91,11 @@ struct Cache {
 void check_shape(const Shape& s, int turn) {
   int64_t q_width = int64_t{s.heads} * s.head_dim, width = int64_t{s.kv_heads} * s.head_dim;
   std::vector<float> q = rows_of(s, q_width, 1), k = rows_of(s, width, 2), v = rows_of(s, width, 3), before = q;
-  std::vector<double> frequency(static_cast<size_t>(s.rope_dims / 2));
-  for (size_t i = 0; i < frequency.size(); i++) frequency[i] = std::pow(s.base, -2.0 * static_cast<double>(i) / s.rope_dims);
+  std::vector<uint64_t> frequency(static_cast<size_t>(s.rope_dims / 2));
+  for (size_t i = 0; i < frequency.size(); i++) {
+    double turns = std::pow(s.base, -2.0 * static_cast<double>(i) / s.rope_dims) / 6.283185307179586;
+    frequency[i] = static_cast<uint64_t>(std::ldexp(turns, 64));
+  }
   std::vector<int32_t> position, table, block(tables * blocks);
   // Blocks of the pool in another order; positions of the first table are far apart, and far out: those blocks repeat.
   for (int32_t i = 0; i < tables * blocks; i++) block[static_cast<size_t>(i)] = i * 7 % blocks;

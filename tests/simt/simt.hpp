@@ -17,7 +17,10 @@ namespace talaria::simt {
 #endif
 constexpr uint32_t lanes = TALARIA_SIMT_LANES;  // of a hardware warp: 32 or 64
 static_assert(lanes == 32 || lanes == 64);
-constexpr size_t most_shared_bytes = lanes == 32 ? 99 << 10 : 64 << 10;  // of a block: sm_86's and gfx9's
+#ifndef TALARIA_SIMT_SHARED_BYTES
+#define TALARIA_SIMT_SHARED_BYTES (lanes == 32 ? 99 << 10 : 64 << 10)  // sm_86's and gfx9's
+#endif
+constexpr size_t most_shared_bytes = TALARIA_SIMT_SHARED_BYTES;  // of a block
 constexpr size_t most_exchanged_bytes = 128;
 
 // --- what kernels call -----------------------------------------------------------------------------------------------

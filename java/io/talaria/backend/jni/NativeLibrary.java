@@ -17,6 +17,7 @@ final class NativeLibrary {
     private static final Map<String, String> WHEN_BUILT = Map.of(
             "cuda", "./talaria builds it where there are an NVIDIA GPU and nvcc",
             "hip", "./talaria builds it where there are an AMD GPU, clang 18 or later, and lld",
+            "metal", "Metal needs macOS, on a Mac with an Apple M-series processor",
             "simt", "./talaria builds it when the device simt:0 is named");
 
     private NativeLibrary() {}

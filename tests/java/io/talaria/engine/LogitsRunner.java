@@ -17,6 +17,17 @@ import java.util.List;
 
 /** Runs prompts of golden files as the {@code logits} command does. */
 final class LogitsRunner {
+    /** Whether a device is the emulator, on which a token takes a hundred times as long. */
+    static boolean isEmulated(String device) {
+        return device.startsWith("simt")
+                || device.startsWith("metal") && "1".equals(System.getenv("TALARIA_METAL_EMULATED"));
+    }
+
+    /** The emulator, and OpenCL, which in continuous integration has a processor to run on. */
+    static boolean slow(String device) {
+        return isEmulated(device) || device.startsWith("opencl");
+    }
+
     /** How to run. */
     record Setting(
             String device, Activations activations, TensorType kv, int chunk, int[] company, boolean batchInvariant) {
@@ -72,11 +83,6 @@ final class LogitsRunner {
     }
 
     private LogitsRunner() {}
-
-    /** The emulator, and OpenCL, which in continuous integration has a processor to run on. */
-    static boolean slow(String device) {
-        return device.startsWith("simt") || device.startsWith("opencl");
-    }
 
     /** The logits of the prompt's known rows. */
     static float[][] logits(Prompt prompt, Setting setting) throws IOException {

@@ -35,7 +35,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** A model over several devices: the same bits as on one of the same kind, whoever has what. */
 class SplitTest {
     private static final String NANO = "nano-Q4_K_M.gguf";
-    private static final int RANDOM_PLACEMENTS = Integer.getInteger("talaria.placements", 1000);
+    private static final int RANDOM_PLACEMENTS = Boolean.getBoolean("talaria.all") ? 1000 : 100;
     private static final OpenOptions ONE_THREAD = new OpenOptions(1);
 
     /** Devices of the names, opened. */

@@ -1,0 +1,145 @@
+// The router: norm, product, the best experts and their softmax in one kernel; and pairs sorted by expert.
+#include "../gpu/maths.h"
+#include "../gpu/tiles.h"
+#include "../gpu/values.h"
+#include "block_reduce.h"
+
+constant constexpr int route_warps = 16;
+constant constexpr int most_experts = 512;  // as native/src/checks.cpp demands
+
+struct RouteShared {
+  float warps[32];
+  float partial[most_experts + route_warps];  // of an expert's dot, by the warps that share it
+};
+
+// Partial dots of h with the experts' rows: where there are fewer experts than warps, several warps share one.
+DEVICE void router_dots(Place at, constant RouteArgs& a, const device float* h, int32_t shares,
+                        threadgroup RouteShared& shared) {
+  Matrix router = matrix_of(a.router, 0);
+  int32_t tasks = static_cast<int32_t>(a.router.rows) * shares;
+  int32_t rounded = (tasks + route_warps - 1) / route_warps * route_warps;
+  for (int32_t task = static_cast<int32_t>(at.warp()); task < rounded; task += route_warps) {
+    int32_t mine = task < tasks ? task : tasks - 1;
+    float sum = 0;
+    for (int64_t i = mine % shares * 32 + at.lane(); i < a.columns; i += 32 * shares) {
+      sum = fma(weight_value(router, a.router.type, mine / shares, i), h[i], sum);
+    }
+    sum = warp_sum(sum);
+    if (at.lane() == 0) shared.partial[mine] = sum;
+  }
+}
+
+// The K largest, largest first, ties to the lower id; NaN is never larger. Their softmax.
+DEVICE void choose_experts(constant RouteArgs& a, int64_t row, int32_t shares, threadgroup RouteShared& shared) {
+  int32_t experts = static_cast<int32_t>(a.router.rows);
+  device int32_t* ids = a.routing + row * 2 * a.used;
+  for (int32_t e = 0; e < experts; e++) {
+    float logit = shared.partial[e * shares];
+    for (int32_t s = 1; s < shares; s++) logit += shared.partial[e * shares + s];
+    shared.partial[e] = logit;  // e <= e * shares: what is overwritten has been read
+  }
+  for (int32_t k = 0; k < a.used; k++) {
+    int32_t best = -1;
+    for (int32_t e = 0; e < experts; e++) {
+      bool taken = false;
+      for (int32_t j = 0; j < k; j++) taken = taken || ids[j] == e;
+      if (taken) continue;
+      float logit = shared.partial[e], largest = best < 0 ? 0.0f : shared.partial[best];
+      if (best < 0 || logit > largest || (largest != largest && logit == logit)) best = e;
+    }
+    ids[k] = best;
+  }
+  float largest = shared.partial[ids[0]], sum = 0;
+  for (int32_t k = 0; k < a.used; k++) sum += exp_float(shared.partial[ids[k]] - largest);
+  for (int32_t k = 0; k < a.used; k++) {
+    ids[a.used + k] = static_cast<int32_t>(float_bits(exp_float(shared.partial[ids[k]] - largest) / sum));
+  }
+}
+
+// A block of threads per row.
+KERNEL(route, RouteArgs, 512) {
+  SHARED(RouteShared, shared);
+  Place at = HERE;
+  int64_t row = at.block.x;
+  if (!row_in_batch(a.batch, at.block.x)) return;
+  const device float* x = a.x + row * a.columns;
+  device float* h = a.h + row * a.columns;
+  float squares = 0;
+  for (int64_t i = at.index; i < a.columns; i += at.threads) squares = fma(x[i], x[i], squares);
+  float mean = block_sum(at, squares, shared.warps) / static_cast<float>(a.columns);
+  float scale = 1.0f / square_root(mean + a.epsilon);
+  for (int64_t begin = 0; begin < talaria_round_up(a.columns, 32); begin += at.threads) {
+    int64_t i = begin + at.index;
+    float value = i < a.columns ? x[i] * scale * a.norm[i] : 0.0f;
+    if (i < a.columns) h[i] = value;
+    bool live = i < talaria_round_up(a.columns, 32);
+    store_block(a.out, at.lane(), row, live ? i / 32 * 32 : 0, value, live);
+  }
+  barrier();
+  int32_t shares = a.router.rows < route_warps ? route_warps / static_cast<int32_t>(a.router.rows) : 1;
+  router_dots(at, a, h, shares, shared);
+  barrier();
+  if (at.index == 0) choose_experts(a, row, shares, shared);
+}
+
+struct SortShared {
+  uint32_t warps[32];
+};
+
+// How many of the block's threads before this one have how many; and in `total` all of them.
+DEVICE uint32_t exclusive_sum(Place at, uint32_t mine, threadgroup SortShared& shared, thread uint32_t& total) {
+  uint32_t inclusive = mine;
+  for (uint32_t step = 1; step < 32; step *= 2) {
+    uint32_t before = shuffle(inclusive, at.lane() - step);
+    if (at.lane() >= step) inclusive += before;
+  }
+  if (at.lane() == 31) shared.warps[at.warp()] = inclusive;
+  barrier();
+  uint32_t offset = 0;
+  total = 0;
+  for (uint32_t warp = 0; warp < at.threads / 32; warp++) {
+    if (warp < at.warp()) offset += shared.warps[warp];
+    total += shared.warps[warp];
+  }
+  barrier();
+  return offset + inclusive - mine;
+}
+
+// One block of threads, each with a stretch of the pairs: expert after expert, so that the order within one is kept.
+KERNEL(sort_pairs, SortPairsArgs, 256) {
+  SHARED(SortShared, shared);
+  Place at = HERE;
+  constant TilesArg& t = a.tiles;
+  int32_t pairs = a.batch.header[0] * t.used;
+  int32_t each = (pairs + static_cast<int32_t>(at.threads) - 1) / static_cast<int32_t>(at.threads);
+  int32_t begin = static_cast<int32_t>(at.index) * each, end = begin + each < pairs ? begin + each : pairs;
+  uint32_t sorted = 0, tiles = 0;
+  for (int32_t expert = 0; expert < a.held; expert++) {
+    uint32_t mine = 0, total;
+    for (int32_t p = begin; p < end; p++) {
+      mine += local_expert(t, t.routing[p / t.used * 2 * t.used + p % t.used], a.held) == expert;
+    }
+    uint32_t next = sorted + exclusive_sum(at, mine, shared, total);
+    for (int32_t p = begin; p < end && mine > 0; p++) {
+      if (local_expert(t, t.routing[p / t.used * 2 * t.used + p % t.used], a.held) == expert) a.pair[next++] = p;
+    }
+    uint32_t own = (total + a.tile_pairs - 1) / a.tile_pairs;
+    for (uint32_t i = at.index; i < own; i += at.threads) {
+      uint32_t first = i * a.tile_pairs, left = total - first;
+      device ExpertTile& tile = a.tile[tiles + i];
+      tile.expert = expert, tile.begin = static_cast<int32_t>(sorted + first);
+      tile.count = static_cast<int32_t>(left < static_cast<uint32_t>(a.tile_pairs) ? left : a.tile_pairs), tile.pad = 0;
+    }
+    sorted += total, tiles += own;
+  }
+  if (at.index == 0) *a.tile_count = static_cast<int32_t>(tiles);
+}
+
+// A block of threads per pair.
+KERNEL(zero_absent, ZeroAbsentArgs, 256) {
+  Place at = HERE;
+  int32_t pair = static_cast<int32_t>(at.block.x), used = a.tiles.used;
+  if (pair >= a.batch.header[0] * used) return;
+  if (local_expert(a.tiles, a.tiles.routing[pair / used * 2 * used + pair % used], a.held) >= 0) return;
+  for (int64_t i = at.index; i < a.columns; i += at.threads) a.slots[pair * a.columns + i] = 0.0f;
+}
