@@ -131,6 +131,7 @@ done
       talaria.jar) ;;
       jackson-* | javacpp-* | nvml.jar | picocli-*) printf 'lib/%s: Apache License 2.0\n' "${jar##*/}" ;;
       jline-*) printf 'lib/%s: BSD 3-Clause License\n' "${jar##*/}" ;;
+      jocl-*) printf 'lib/%s: MIT License\n' "${jar##*/}" ;;
       *) fail "which licence ${jar##*/} has is not known here; add it" ;;
     esac
   done

@@ -75,6 +75,22 @@ install_clang() {
   say "this system has no clang 18 or later; kernels for AMD's GPUs are not tested"
 }
 
+# The same: a loader of OpenCL, and PoCL, which makes a device of the processor.
+look_for_opencl() {
+  ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1 && { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -q libOpenCL
+}
+
+install_opencl() {
+  update_lists
+  if apt-cache show pocl-opencl-icd ocl-icd-libopencl1 >/dev/null 2>&1; then
+    say "installing pocl-opencl-icd and ocl-icd-libopencl1"
+    apt-get install -y --no-install-recommends pocl-opencl-icd ocl-icd-libopencl1 >&2 ||
+      say "they could not be installed; OpenCL is not tested"
+  else
+    say "this system has no PoCL; OpenCL is not tested"
+  fi
+}
+
 look
 if { [ -n "$packages" ] || [ -z "$jdk" ]; } && have_apt; then
   install
@@ -82,6 +98,9 @@ if { [ -n "$packages" ] || [ -z "$jdk" ]; } && have_apt; then
 fi
 if ! look_for_clang && have_apt; then
   install_clang
+fi
+if ! look_for_opencl && have_apt; then
+  install_opencl
 fi
 
 status=0

@@ -8,7 +8,7 @@ root=$(pwd -P)
 exec </dev/null
 . ci/find-jdk.sh
 
-all_stages='java format native simt metal asan arm cuda hip launcher training'
+all_stages='java format native simt metal asan arm cuda hip opencl launcher training'
 logs=$root/build/logs
 processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 bold='' red='' plain=''
@@ -278,6 +278,21 @@ stage_hip() {
   no_compiler hip 19 "there is no clang of version 18 or later with lld and llvm ('apt-get install clang-19 lld-19 llvm-19')"
 }
 
+# The OpenCL kernels as devices see them that are not here, by clang's parser; the java stage runs them on what is here.
+stage_opencl() {
+  local version result checks=build/opencl-checks.txt
+  for version in -24 -23 -22 -21 -20 -19 -18 -17 -16 -15 ''; do
+    if command -v "clang$version"; then
+      ci/check-opencl.sh "clang$version" > "$checks"
+      result=$?
+      cat "$checks"
+      counts="$(grep -c '^ok ' "$checks") $(grep -c '^FAILED ' "$checks") 0"
+      return $result
+    fi
+  done
+  no_compiler opencl 108 "there is no clang ('apt-get install clang')"
+}
+
 stage_launcher() {
   ci/launcher-test.sh
   local result=$?
@@ -305,8 +320,8 @@ stage_training() {
 # What no stage can show, however it ends.
 never_tested() {
   printf '  CUDA and HIP on GPUs: their kernels are compiled and read here, and run on the emulator alone\n'
+  printf '  OpenCL on GPUs: its kernels run on a processor here; those for sub-groups, float16 and dot products are parsed\n'
   printf '  Metal on a GPU: its kernels run here on the emulator, and its runtime is only checked for types\n'
-  printf '  OpenCL: this backend is not there yet\n'
   printf '  systems other than this one (%s)\n' "$(uname -sm)"
 }
 

@@ -16,6 +16,11 @@ public interface Backend {
     /** The devices that {@link #open} takes, by index; empty if the backend is unavailable. */
     List<DeviceInfo> devices();
 
+    /** The device to take where none is named; empty if there is none, or the {@code cpu} backend is better. Never throws. */
+    default OptionalInt preferred() {
+        return unavailable().isPresent() ? OptionalInt.empty() : OptionalInt.of(0);
+    }
+
     /** The shared library that computes, where it was found; empty if there is none. Never throws. */
     default Optional<Path> library() {
         return Optional.empty();

@@ -111,8 +111,9 @@ public final class Backends {
     /** The name of the best device present. */
     public static String best() {
         for (Backend backend : all()) {
-            if (PREFERENCE.contains(backend.name()) && backend.unavailable().isEmpty()) {
-                return backend.name() + ":0";
+            OptionalInt index = PREFERENCE.contains(backend.name()) ? backend.preferred() : OptionalInt.empty();
+            if (index.isPresent()) {
+                return backend.name() + ":" + index.getAsInt();
             }
         }
         return "reference";

@@ -10,40 +10,18 @@ import java.nio.ByteOrder;
  * <p>It is one direct buffer of 32-bit words, in the order that {@code args.h} documents; refilled for every run.
  */
 public final class Batch {
-    private static final int HEADER_WORDS = 4;
     private static final int ROWS = 0;
     private static final int WANTED = 1;
     private static final int MASKED = 2;
 
     private final BatchShape shape;
     private final ByteBuffer words;
-    private final int token;
-    private final int position;
-    private final int table;
-    private final int wantedRow;
-    private final int target;
-    private final int adjustBegin;
-    private final int adjustToken;
-    private final int adjustPenalty;
-    private final int adjustAdd;
-    private final int block;
-    private final int mask;
+    private final BatchLayout at;
 
     public Batch(BatchShape shape) {
         this.shape = shape;
-        token = HEADER_WORDS;
-        position = token + shape.rows();
-        table = position + shape.rows();
-        wantedRow = table + shape.rows();
-        target = wantedRow + shape.wanted();
-        adjustBegin = target + shape.wanted() * shape.targets();
-        adjustToken = adjustBegin + shape.wanted() + 1;
-        adjustPenalty = adjustToken + shape.adjustments();
-        adjustAdd = adjustPenalty + shape.adjustments();
-        block = adjustAdd + shape.adjustments();
-        mask = Math.addExact(block, Math.multiplyExact(shape.tables(), shape.blocks()));
-        int end = Math.addExact(mask, Math.multiplyExact(shape.wanted(), shape.maskWords()));
-        words = ByteBuffer.allocateDirect(Math.multiplyExact(end, Integer.BYTES))
+        at = BatchLayout.of(shape);
+        words = ByteBuffer.allocateDirect(Math.multiplyExact(at.end(), Integer.BYTES))
                 .order(ByteOrder.LITTLE_ENDIAN);
         clear();
     }
@@ -57,8 +35,8 @@ public final class Batch {
         put(ROWS, 0);
         put(WANTED, 0);
         put(MASKED, 0);
-        put(adjustBegin, 0);
-        for (int i = block; i < mask; i++) {
+        put(at.adjustBegin(), 0);
+        for (int i = at.block(); i < at.mask(); i++) {
             put(i, -1);
         }
     }
@@ -67,16 +45,16 @@ public final class Batch {
     public void setBlock(int sequence, int column, int kvBlock) {
         check(sequence >= 0 && sequence < shape.tables(), "sequence " + sequence + " is past the batch's tables");
         check(column >= 0 && column < shape.blocks(), "block " + column + " is past the batch's blocks");
-        put(block + sequence * shape.blocks() + column, kvBlock);
+        put(at.block() + sequence * shape.blocks() + column, kvBlock);
     }
 
     /** Adds a row: a token of a sequence at a position. Returns its number. */
     public int addRow(int tokenId, int tokenPosition, int sequence) {
         int row = rows();
         check(row < shape.rows(), "the batch has " + shape.rows() + " rows and all are taken");
-        put(token + row, tokenId);
-        put(position + row, tokenPosition);
-        put(table + row, sequence);
+        put(at.token() + row, tokenId);
+        put(at.position() + row, tokenPosition);
+        put(at.table() + row, sequence);
         put(ROWS, row + 1);
         return row;
     }
@@ -86,14 +64,14 @@ public final class Batch {
         int index = wanted();
         check(index < shape.wanted(), "the batch may want " + shape.wanted() + " rows and does already");
         check(row < rows() && (index == 0 || row > wantedRow(index - 1)), "wanted rows must rise and exist: " + row);
-        put(wantedRow + index, row);
+        put(at.wantedRow() + index, row);
         for (int i = 0; i < shape.targets(); i++) {
-            put(target + index * shape.targets() + i, -1);
+            put(at.target() + index * shape.targets() + i, -1);
         }
         for (int i = 0; i < shape.maskWords(); i++) {
-            put(mask + index * shape.maskWords() + i, -1);
+            put(at.mask() + index * shape.maskWords() + i, -1);
         }
-        put(adjustBegin + index + 1, get(adjustBegin + index));
+        put(at.adjustBegin() + index + 1, get(at.adjustBegin() + index));
         put(WANTED, index + 1);
         return index;
     }
@@ -101,7 +79,7 @@ public final class Batch {
     /** Asks for the log-probability of a token at the newest wanted row. */
     public void setTarget(int slot, int tokenId) {
         check(wanted() > 0 && slot >= 0 && slot < shape.targets(), "there is no target slot " + slot);
-        put(target + (wanted() - 1) * shape.targets() + slot, tokenId);
+        put(at.target() + (wanted() - 1) * shape.targets() + slot, tokenId);
     }
 
     /**
@@ -110,19 +88,19 @@ public final class Batch {
     public void adjust(int tokenId, float penalty, float add) {
         check(wanted() > 0, "there is no wanted row to adjust");
         check(penalty > 0 && Float.isFinite(penalty), "a penalty must be positive: " + penalty);
-        int at = get(adjustBegin + wanted());
-        check(at < shape.adjustments(), "the batch may have " + shape.adjustments() + " adjustments and has");
-        put(adjustToken + at, tokenId);
-        put(adjustPenalty + at, Float.floatToRawIntBits(penalty));
-        put(adjustAdd + at, Float.floatToRawIntBits(add));
-        put(adjustBegin + wanted(), at + 1);
+        int index = get(at.adjustBegin() + wanted());
+        check(index < shape.adjustments(), "the batch may have " + shape.adjustments() + " adjustments and has");
+        put(at.adjustToken() + index, tokenId);
+        put(at.adjustPenalty() + index, Float.floatToRawIntBits(penalty));
+        put(at.adjustAdd() + index, Float.floatToRawIntBits(add));
+        put(at.adjustBegin() + wanted(), index + 1);
     }
 
     /** Allows the newest wanted row those tokens alone whose bit is set; the other rows stay as they are. */
     public void setMask(int[] allowed) {
         check(wanted() > 0 && allowed.length == shape.maskWords(), "a mask has " + shape.maskWords() + " words");
         for (int i = 0; i < allowed.length; i++) {
-            put(mask + (wanted() - 1) * shape.maskWords() + i, allowed[i]);
+            put(at.mask() + (wanted() - 1) * shape.maskWords() + i, allowed[i]);
         }
         put(MASKED, 1);
     }
@@ -136,52 +114,52 @@ public final class Batch {
     }
 
     public int token(int row) {
-        return get(token + row);
+        return get(at.token() + row);
     }
 
     public int position(int row) {
-        return get(position + row);
+        return get(at.position() + row);
     }
 
     public int sequence(int row) {
-        return get(table + row);
+        return get(at.table() + row);
     }
 
     public int wantedRow(int wanted) {
-        return get(wantedRow + wanted);
+        return get(at.wantedRow() + wanted);
     }
 
     public int target(int wanted, int slot) {
-        return get(target + wanted * shape.targets() + slot);
+        return get(at.target() + wanted * shape.targets() + slot);
     }
 
     /** The KV block of a sequence's position, for a cache of so many positions per block; -1 if none was set. */
     public int kvBlock(int sequence, int tokenPosition, int positionsPerBlock) {
         int column = tokenPosition / positionsPerBlock;
-        return column < shape.blocks() ? get(block + sequence * shape.blocks() + column) : -1;
+        return column < shape.blocks() ? get(at.block() + sequence * shape.blocks() + column) : -1;
     }
 
     /** First adjustment of a wanted row; those of the row end where the next row's begin. */
     public int adjustmentsBegin(int wanted) {
-        return get(adjustBegin + wanted);
+        return get(at.adjustBegin() + wanted);
     }
 
     public int adjustedToken(int adjustment) {
-        return get(adjustToken + adjustment);
+        return get(at.adjustToken() + adjustment);
     }
 
     public float penalty(int adjustment) {
-        return Float.intBitsToFloat(get(adjustPenalty + adjustment));
+        return Float.intBitsToFloat(get(at.adjustPenalty() + adjustment));
     }
 
     public float added(int adjustment) {
-        return Float.intBitsToFloat(get(adjustAdd + adjustment));
+        return Float.intBitsToFloat(get(at.adjustAdd() + adjustment));
     }
 
     /** Whether a wanted row may choose a token. */
     public boolean allowed(int wanted, int tokenId) {
         return get(MASKED) == 0
-                || (get(mask + wanted * shape.maskWords() + tokenId / Integer.SIZE) >>> tokenId % Integer.SIZE & 1)
+                || (get(at.mask() + wanted * shape.maskWords() + tokenId / Integer.SIZE) >>> tokenId % Integer.SIZE & 1)
                         == 1;
     }
 

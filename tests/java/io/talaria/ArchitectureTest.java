@@ -43,7 +43,7 @@ class ArchitectureTest {
                 .layer("model")
                 .definedBy("io.talaria.model..")
                 .layer("devices")
-                .definedBy("io.talaria.backend.jni..", "io.talaria.backend.reference..")
+                .definedBy("io.talaria.backend.jni..", "io.talaria.backend.opencl..", "io.talaria.backend.reference..")
                 .layer("backend")
                 .definedBy("io.talaria.backend")
                 .layer("safetensors")
@@ -119,10 +119,11 @@ class ArchitectureTest {
                 .check(CLASSES);
     }
 
-    /** JavaCPP stays behind one package, the command line behind another; JSON is the business of those who read or print it. */
+    /** JavaCPP, JOCL and the command line stay behind a package each; JSON is the business of those who read or print it. */
     @Test
     void librariesStayWhereTheyBelong() {
         only("io.talaria.backend.jni..", "org.bytedeco..").check(CLASSES);
+        only("io.talaria.backend.opencl..", "org.jocl..").check(CLASSES);
         only("io.talaria.cli..", "picocli..").check(CLASSES);
         noClasses()
                 .that()

@@ -8,6 +8,7 @@ import io.talaria.backend.DeviceInfo;
 import io.talaria.backend.LeakReport;
 import io.talaria.backend.MemoryUse;
 import io.talaria.backend.Shape;
+import io.talaria.backend.StagedReader;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
@@ -124,8 +125,9 @@ final class NativeDevice implements Device {
         long tensor = checkHandle(Native.talaria_tensor_new(owner, desc.clear(), DESC_BYTES, status.buffer()));
         if (kind == Tensor.Kind.HOST) {
             hostTensors.add(tensor);
+            return new NativeTensor.OnHost(tensor, label, type, shape);
         }
-        return new NativeTensor(tensor, label, kind, type, shape);
+        return new NativeTensor.OnDevice(tensor, label, kind, type, shape);
     }
 
     private static int kindCode(Tensor.Kind kind) {

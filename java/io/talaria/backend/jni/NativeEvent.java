@@ -25,6 +25,23 @@ public final class NativeEvent implements Event {
     }
 
     @Override
+    public void signal() {
+        NativeStatus own = new NativeStatus(); // not the event's: others may be waiting for it
+        own.check(Native.talaria_event_signal(handle(), own.buffer()));
+    }
+
+    @Override
+    public boolean await(int milliseconds) {
+        NativeStatus own = new NativeStatus();
+        int code = Native.talaria_event_wait(handle(), milliseconds, own.buffer());
+        if (code == Native.TALARIA_LOST) {
+            return false;
+        }
+        own.check(code);
+        return true;
+    }
+
+    @Override
     public synchronized void close() {
         if (handle != 0) {
             status.check(Native.talaria_event_free(handle, status.buffer()));

@@ -277,7 +277,7 @@ class CommandLineTest {
                 mistake(2, "no such file", with(logits, "1", "--with", "/nowhere/at/all")),
                 mistake(2, "there is no folder", "logits", nano, "--tokens", "1", "--out", "/nowhere/at/all"),
                 mistake(2, "not there yet", with(logits, "1", "--device", "cpu,cpu", "--split", "ffn")),
-                mistake(4, "there is no backend 'opencl'", with(logits, "1", "--device", "opencl:0")),
+                mistake(4, "there is no backend 'vulkan'", with(logits, "1", "--device", "vulkan:0")),
                 mistake(4, "there is no cpu:7", with(logits, "1", "--device", "cpu:7")),
                 mistake(4, "is no device", with(logits, "1", "--device", "the fast one")),
                 mistake(
@@ -316,7 +316,7 @@ class CommandLineTest {
                 mistake(2, "with itself shows nothing", "validate", "--device", "reference"),
                 mistake(2, "--tokens 0", "validate", nano, "--tokens", "0"),
                 mistake(2, "--activations fast", "validate", "--activations", "fast"),
-                mistake(4, "there is no backend 'opencl'", "validate", "--device", "opencl:0"),
+                mistake(4, "there is no backend 'vulkan'", "validate", "--device", "vulkan:0"),
                 mistake(4, "in blocks of 32", "validate", "--activations", "int8", "--activation-block", "256"),
                 mistake(3, "there is no such file", "validate", "/nowhere/at/all.gguf"),
                 mistake(2, "the name of the MODEL is empty", "info", ""),

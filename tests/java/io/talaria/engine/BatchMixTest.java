@@ -54,6 +54,8 @@ class BatchMixTest {
         "cpu:0, nano-Q4_K_M.gguf, INT8, Q8_0",
         "cpu:0, wide-Q6_K.gguf, HALF, Q8_0",
         "cpu:0, wide-Q6_K.gguf, INT8, F16",
+        "opencl:0, nano-Q4_K_M.gguf, HALF, Q8_0",
+        "opencl:0, nano-Q4_K_M.gguf, INT8, F16",
         "simt:0, nano-Q4_K_M.gguf, INT8, F16",
         "simt:0, wide-Q6_K.gguf, HALF, Q8_0"
     })
@@ -63,7 +65,7 @@ class BatchMixTest {
                 .flatMap(backend -> backend.devices().stream())
                 .anyMatch(info -> info.device().equals(name));
         assumeTrue(here, () -> "not tested: " + name + " is not here");
-        boolean slow = LogitsRunner.isEmulated(name);
+        boolean slow = LogitsRunner.slow(name);
         DecoderOptions options = DecoderOptions.of(activations, kv, 6 * BLOCKS, ROWS)
                 .withLogits()
                 .withBatchInvariance();

@@ -26,8 +26,8 @@ class DeviceGoldenTest {
     /** A median over fewer rows says nothing of int8 rounding, which turns choices over here and there. */
     private static final int ENOUGH_ROWS = 20;
 
-    /** What the emulator has time for; ci/test.sh --all runs all files there. */
-    private static final Set<String> ON_EMULATOR =
+    /** What the emulator, and a processor that plays a GPU, have time for; ci/test.sh --all runs all files there. */
+    private static final Set<String> ON_SLOW =
             Set.of("nano-F16.gguf", "nano-Q4_K_M.gguf", "gqa128-Q8_0.gguf", "wide-Q6_K.gguf");
 
     /** Devices, but for the reference, times golden files; of them those that {@code -Dtalaria.only=TEXT} names. */
@@ -36,7 +36,7 @@ class DeviceGoldenTest {
         String only = System.getProperty("talaria.only", "");
         return devices()
                 .flatMap(device -> GoldenModels.FILES.stream()
-                        .filter(file -> all || !LogitsRunner.isEmulated(device) || ON_EMULATOR.contains(file))
+                        .filter(file -> all || !LogitsRunner.slow(device) || ON_SLOW.contains(file))
                         .filter(file -> (device + " " + file).contains(only))
                         .map(file -> Arguments.of(device, file)));
     }
@@ -135,7 +135,7 @@ class DeviceGoldenTest {
         for (Activations mode : new Activations[] {Activations.HALF, Activations.INT8}) {
             Setting whole = Setting.of(device, mode, TensorType.Q8_0).invariant();
             float[][] expected = LogitsRunner.logits(prompt, whole);
-            for (int chunk : LogitsRunner.isEmulated(device) ? new int[] {1, 7} : new int[] {1, 2, 5, 7, 16}) {
+            for (int chunk : LogitsRunner.slow(device) ? new int[] {1, 7} : new int[] {1, 2, 5, 7, 16}) {
                 Setting setting = whole.chunk(chunk).with(prompts.get(1).tokens());
                 float[][] computed = LogitsRunner.logits(prompt, setting);
                 for (int row = 0; row < expected.length; row++) {

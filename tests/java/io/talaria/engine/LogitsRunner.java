@@ -23,6 +23,11 @@ final class LogitsRunner {
                 || device.startsWith("metal") && "1".equals(System.getenv("TALARIA_METAL_EMULATED"));
     }
 
+    /** The emulator, and OpenCL, which in continuous integration has a processor to run on. */
+    static boolean slow(String device) {
+        return isEmulated(device) || device.startsWith("opencl");
+    }
+
     /** How to run. */
     record Setting(
             String device, Activations activations, TensorType kv, int chunk, int[] company, boolean batchInvariant) {
@@ -62,9 +67,9 @@ final class LogitsRunner {
                 new Way(Integer.MAX_VALUE, true, 600),
                 new Way(Integer.MAX_VALUE, false, Integer.MAX_VALUE));
 
-        /** Those for a device: on the emulator a few, ci/test.sh --all has all. */
+        /** Those for a device. On slow ones, where a token takes up to a hundred times as long, a few; ci/test.sh --all has all. */
         static List<Way> of(String device) {
-            if (!isEmulated(device) || Boolean.getBoolean("talaria.all")) {
+            if (!slow(device) || Boolean.getBoolean("talaria.all")) {
                 return ALL;
             }
             // The short prompts whole: what is stated of their medians holds for all of their rows.

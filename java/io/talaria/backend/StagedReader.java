@@ -1,6 +1,5 @@
-package io.talaria.backend.jni;
+package io.talaria.backend;
 
-import io.talaria.backend.TensorSource;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
@@ -18,7 +17,7 @@ import java.util.concurrent.ThreadFactory;
  * Reads a weight piece by piece, on threads of its own that are a few pieces ahead of whoever takes them. None of the
  * threads outlives a call. Not for use by several threads at once.
  */
-final class StagedReader {
+public final class StagedReader {
     /** One waits for the disk while the other copies out of the page cache; more of them gained nothing. */
     private static final int READERS = 2;
 
@@ -34,7 +33,7 @@ final class StagedReader {
 
     /** Takes the pieces of a weight, in their order. */
     @FunctionalInterface
-    interface Sink {
+    public interface Sink {
         /**
          * @param offset bytes of the weight before the piece
          * @param piece a direct buffer from 0 to its limit; it is used again on return
@@ -50,7 +49,7 @@ final class StagedReader {
      * @throws IOException the one that the source threw; or, if this thread is interrupted, one that says so, and then the
      *     source may be closed, as channels are if a thread is interrupted that reads from them
      */
-    void read(TensorSource source, int rowBytes, long total, Sink sink) throws IOException {
+    public void read(TensorSource source, int rowBytes, long total, Sink sink) throws IOException {
         int length = (int) Math.min(total, pieceBytes(rowBytes));
         long pieces = Math.ceilDiv(total, length);
         if (pieces == 1) {

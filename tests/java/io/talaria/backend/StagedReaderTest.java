@@ -1,4 +1,4 @@
-package io.talaria.backend.jni;
+package io.talaria.backend;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
@@ -8,11 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.talaria.backend.Device;
-import io.talaria.backend.DeviceException;
-import io.talaria.backend.OpenOptions;
-import io.talaria.backend.Shape;
-import io.talaria.backend.TensorSource;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -169,7 +164,7 @@ class StagedReaderTest {
                 }
             }
         });
-        try (Device device = new CpuBackend().open(0, OpenOptions.DEFAULT)) {
+        try (Device device = Backends.open("cpu")) {
             IOException thrown = assertThrows(InterruptedIOException.class, () -> device.load(slow));
             assertTrue(thrown.getMessage().contains("weight"), thrown.getMessage());
             assertTrue(Thread.interrupted(), "whoever loads wants to know of it");
@@ -203,7 +198,7 @@ class StagedReaderTest {
                 },
                 TensorType.F32,
                 Shape.of(1 << 17, 1024));
-        try (Device device = new CpuBackend().open(0, OpenOptions.DEFAULT)) {
+        try (Device device = Backends.open("cpu")) {
             assertThrows(IOException.class, () -> device.load(broken));
             long before = mappedBytes();
             for (int i = 0; i < 40; i++) {
