@@ -52,7 +52,7 @@ def check_questions():
 
 
 def check_training(folder, steps):
-    options = ["--tokens", 2000, "--parts", 2, "--cool", steps, "--again", 0]
+    options = ["--tokens", 2000, "--parts", 2, "--cool", steps]
     whole = train(folder / "whole", "--steps", steps, *options)
     model = examine.load(folder / "whole/checkpoint.pt")
     questions = conversations.examination(3, 20)

@@ -20,7 +20,6 @@ from model import Config, Mixtral
 
 RATES = (0.02, 3e-3)  # of Muon and of AdamW
 WARM = 50  # steps in which the learning rate rises
-FIRST_STEPS = 400  # with the first mix of tasks
 
 
 def orthogonal(update):
@@ -52,17 +51,11 @@ class Muon(torch.optim.Optimizer):
                 p.mul_(1 - group["lr"] * group["decay"]).add_(update, alpha=-group["lr"] * scale)
 
 
-def mix_of(step, steps):
-    if step >= steps:
-        return conversations.LAST
-    return conversations.FIRST if step < FIRST_STEPS else conversations.LATER
-
-
-def batches(tokenizer, rng, mix, tokens, parts):
+def batches(tokenizer, rng, tokens, parts):
     """One step's conversations: `parts` batches of like lengths, as (ids, learn) of [rows, length]."""
     chats, total = [], 0
     while total < tokens:
-        chats.append(tokenizer.chat(conversations.conversation(rng, rng.choice([1, 1, 2, 2, 3, 4, 6, 10]), mix)))
+        chats.append(tokenizer.chat(conversations.conversation(rng, rng.choice([1, 1, 2, 2, 3, 4, 6, 10]))))
         total += len(chats[-1][0])
     chats.sort(key=lambda chat: len(chat[0]))
     share, part, seen = total / parts, [], 0
@@ -91,11 +84,8 @@ def loss_of(model, ids, learn):
     return F.cross_entropy(logits, targets, reduction="sum"), balance, used, hits, len(targets)
 
 
-def rate(step, steps, cool, again):
-    """The share of the full learning rate: up in WARM steps, down to nothing in the last `cool` of `steps`; then once more,
-    from a half, in `again` steps."""
-    if step >= steps:
-        return 0.5 * (steps + again - step) / again
+def rate(step, steps, cool):
+    """The share of the full learning rate: up in WARM steps, down to nothing in the last `cool` of `steps`."""
     return min(1.0, (step + 1) / WARM, (steps - step) / cool)
 
 
@@ -116,9 +106,8 @@ def save(path, model, optims, step, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the checkpoint")
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--cool", type=int, default=450, help="those at the end of them in which the learning rate falls")
-    parser.add_argument("--again", type=int, default=300, help="further steps, with a rate that falls from a half")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--cool", type=int, default=700, help="those at the end of them in which the learning rate falls")
     parser.add_argument("--tokens", type=int, default=8000, help="tokens of a step")
     parser.add_argument("--parts", type=int, default=8, help="batches that a step is computed in")
     parser.add_argument("--seed", type=int, default=1)
@@ -143,14 +132,14 @@ def main():
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer.pieces)} pieces")
 
     begin, seen = time.monotonic(), 0
-    last = options.stop or options.steps + options.again
+    last = options.stop or options.steps
     for step in range(first, last):
         for optim, lr in zip(optims, RATES):
-            optim.param_groups[0]["lr"] = lr * rate(step, options.steps, options.cool, options.again)
+            optim.param_groups[0]["lr"] = lr * rate(step, options.steps, options.cool)
         rng = random.Random(f"{options.seed} {step}")
         loss_sum = hits = learnt = 0
         used = 0
-        for ids, learn in batches(tokenizer, rng, mix_of(step, options.steps), options.tokens, options.parts):
+        for ids, learn in batches(tokenizer, rng, options.tokens, options.parts):
             loss, balance, experts, right, count = loss_of(model, ids, learn)
             # Answers weigh alike whatever batch they are in: about 0.4 of the tokens are learnt.
             (loss / (0.4 * options.tokens) + options.balance * balance / options.parts).backward()
