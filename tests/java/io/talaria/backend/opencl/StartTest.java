@@ -6,13 +6,16 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.talaria.TestData;
+import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -28,8 +31,9 @@ class StartTest {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(List.of("-XX:+UseSerialGC", "-Xmx256m", "--enable-native-access=ALL-UNNAMED"));
-        command.addAll(options);
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), "io.talaria.cli.Main"));
+        command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+        command.addAll(options); // of two class paths the last one counts
+        command.add("io.talaria.cli.Main");
         command.addAll(List.of(args));
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         builder.environment().putAll(environment);
@@ -116,6 +120,18 @@ class StartTest {
                                 .toList());
             }
         }
+    }
+
+    /** An embedder may leave the jar out. */
+    @Test
+    void withoutJoclThereIsAReason() throws Exception {
+        String without = Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(entry -> !Path.of(entry).getFileName().toString().startsWith("jocl"))
+                .collect(Collectors.joining(File.pathSeparator));
+        Result doctor = talaria(Map.of(), List.of("-cp", without), "doctor");
+        assertEquals(0, doctor.code(), doctor.out());
+        assertTrue(
+                doctor.out().contains("absent: OpenCL cannot be used: java.lang.NoClassDefFoundError"), doctor.out());
     }
 
     /** A processor behind OpenCL is no reason to leave the backend that is made for it. */
