@@ -92,7 +92,8 @@ DEVICE void attention_input(const AttentionInputArgs& a, InputShared<M>& shared)
   if (which == 0) {
     if (live && column < weight.rows) a.q[row * weight.rows + column] = value;
   } else {
-    store_kv_block(a.kv, which == 1 ? a.kv.keys : a.kv.values, lane_index(), kv_row(a.kv, a.batch, row, position), begin, value, live);
+    uint8_t* cache = which == 1 ? a.kv.keys : a.kv.values;
+    store_kv_block(a.kv, cache, lane_index(), kv_row(a.kv, a.batch, row, position), begin, value, live);
   }
 }
 

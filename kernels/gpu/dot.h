@@ -1,8 +1,8 @@
 // What a lane does with a piece of a weight's row: one struct per format, for products of few rows.
 //
 // A chunk is what one load of 16 bytes brings. Of a quantised format it holds runs of 16 values, each within a block of 32
-// activations: run i begins at column `column[i]` (run_column) and is scale[i] * code - minimum[i]. Loads are apart from decoding, so
-// that those of several rows are under way at once.
+// activations: run i begins at column `column[i]` (run_column) and is scale[i] * code - minimum[i]. Loads are apart from
+// decoding, so that those of several rows are under way at once.
 #pragma once
 
 #include "launch_args.h"
@@ -33,7 +33,9 @@ struct Chunk {
   int32_t column[RUNS];
 };
 
-DEVICE float half_at(const GLOBAL uint8_t* address) { return half_to_float(*reinterpret_cast<const GLOBAL uint16_t*>(address)); }
+DEVICE float half_at(const GLOBAL uint8_t* address) {
+  return half_to_float(*reinterpret_cast<const GLOBAL uint16_t*>(address));
+}
 
 struct Q4_0 {
   CONSTANT int values = 32, runs = 2;
@@ -222,8 +224,12 @@ struct Int8 {
   struct Weights {
     typename Format::Raw raw;
     static DEVICE_MEMBER int32_t chunks(const LOCAL Matrix& m) { return static_cast<int32_t>(m.columns / Format::values); }
-    static DEVICE_MEMBER Weights load(const LOCAL Matrix& m, int64_t row, int32_t chunk) { return {Format::load(m, row, chunk)}; }
-    static DEVICE_MEMBER Chunk<Format::runs> decode(const LOCAL Weights& w, int32_t chunk) { return Format::decode(w.raw, chunk); }
+    static DEVICE_MEMBER Weights load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
+      return {Format::load(m, row, chunk)};
+    }
+    static DEVICE_MEMBER Chunk<Format::runs> decode(const LOCAL Weights& w, int32_t chunk) {
+      return Format::decode(w.raw, chunk);
+    }
   };
   template <int RUNS>
   static DEVICE_MEMBER float times(const LOCAL Chunk<RUNS>& c, ARGS RowsArg& in, int64_t row, float sum) {

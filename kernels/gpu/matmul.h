@@ -305,7 +305,8 @@ DEVICE void gate_up_of_tiles(const GateUpArgs& a, GateUpShared<Unit>& shared) {
   for (int i = static_cast<int>(warp_index()); i < Unit::tokens * blocks; i += matmul_threads / 32) {
     int token = i / blocks, column = i % blocks * 32;
     float value = shared.gated[token][column + static_cast<int>(lane_index())];
-    store_block(a.out, lane_index(), shared.rows.target[token], begin + column, value, token < count && begin + column < a.out.stride);
+    bool live = token < count && begin + column < a.out.stride;
+    store_block(a.out, lane_index(), shared.rows.target[token], begin + column, value, live);
   }
 }
 

@@ -448,6 +448,7 @@ Properties describe(id<MTLDevice> device) {
   if ([device supportsFamily:MTLGPUFamilyApple8]) result.architecture = "apple8";
   if ([device supportsFamily:MTLGPUFamilyApple9]) result.architecture = "apple9";
   result.memory_bytes = working_set(device).limit;
+  result.page_bytes = 16 << 10;
   result.processors = 16;  // Metal does not tell; from 8 to 80
   result.shared_bytes = static_cast<int64_t>([device maxThreadgroupMemoryLength]);
   result.needs = SIMDGROUP;

@@ -77,7 +77,7 @@ void test_writing(Pool& pool) {
     desc.type = type;
     const int64_t shape[4] = {1, planes, plane_rows, columns};
     std::memcpy(desc.shape, shape, sizeof shape);
-    Memory memory(desc, static_cast<int64_t>(rows.size()));
+    Memory memory(desc, static_cast<int64_t>(rows.size()), false);
     for (int i = 0; i < 400; i++) {
       int64_t from = static_cast<int64_t>(random_bits() % (planes * plane_rows));
       int64_t count = 1 + static_cast<int64_t>(random_bits() % (planes * plane_rows - from));

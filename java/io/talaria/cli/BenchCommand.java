@@ -32,10 +32,7 @@ import picocli.CommandLine.Parameters;
 final class BenchCommand implements Callable<Integer> {
     private static final long BANDWIDTH_BYTES = 1L << 30;
 
-    @Parameters(
-            paramLabel = "MODEL",
-            arity = "0..1",
-            description = "Path of a GGUF file. Default: the small model that ships with Talaria.")
+    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "Path of a GGUF file.")
     private String model;
 
     @Mixin
@@ -95,11 +92,12 @@ final class BenchCommand implements Callable<Integer> {
         check(repetitions >= 1 && repetitions <= 1000, "-r " + repetitions + ": write 1 to 1000");
         check(batch >= 1 && batch <= 1 << 14, "--batch " + batch + ": write 1 to " + (1 << 14));
         synthetic.check(model);
+        check(model != null || synthetic.named(), "name either a MODEL or --synthetic SHAPE:FORMAT");
         if (svg != null) {
             OutFile.check("--svg", svg);
         }
         DeviceOptions.Choice choice = devices.choose(split.read());
-        try (Model opened = synthetic.named() ? synthetic.open() : ModelPath.openOrDefault(model)) {
+        try (Model opened = synthetic.named() ? synthetic.open() : ModelPath.open(model)) {
             if (svg != null) {
                 OutFile.checkOther(
                         "--svg",

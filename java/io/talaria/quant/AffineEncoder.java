@@ -47,9 +47,15 @@ final class AffineEncoder {
         }
         d = Halves.unit(largestScale, LARGEST);
         dmin = Halves.unit(largestMinimum, LARGEST);
-        choose(source, at);
+        double error = choose(source, at);
+        float firstD = d;
+        float firstDmin = dmin;
         refit(source, at);
-        choose(source, at);
+        if (choose(source, at) > error) { // rounding the halves may cost more than fitting them gains
+            d = firstD;
+            dmin = firstDmin;
+            choose(source, at);
+        }
         for (int s = 0; s < SUBS; s++) {
             load(source, at, s);
             quantise(s);
@@ -85,8 +91,9 @@ final class AffineEncoder {
         }
     }
 
-    /** Chooses each sub-block's six bits among the neighbours of what it would like to have. */
-    private void choose(float[] source, int at) {
+    /** Chooses each sub-block's six bits among the neighbours of what it would like to have; returns the block's error. */
+    private double choose(float[] source, int at) {
+        double total = 0;
         for (int s = 0; s < SUBS; s++) {
             load(source, at, s);
             int nearScale = nearest(wantedScale[s], d);
@@ -102,7 +109,9 @@ final class AffineEncoder {
                     }
                 }
             }
+            total += best;
         }
+        return total;
     }
 
     private static int nearest(float wanted, float unit) {

@@ -36,7 +36,10 @@ class ShippedModelTest {
         }
         assertEquals("Hello! What can I do for you?", say("Hello", "--temp", "0"));
         assertEquals("The capital of France is Paris.", say("What is the capital of France?", "--temp", "0"));
-        assertEquals("Paris", say("What is the capital of France?", "--temp", "0", "--system", "Be brief."));
+        assertEquals("Hello.", say("Hello", "--temp", "0", "--system", "Be brief."));
+        assertEquals(
+                "With pleasure: the capital of France is Paris.",
+                say("What is the capital of France?", "--temp", "0", "--system", "Be polite."));
     }
 
     /** Questions that it was not trained on. One task falls short, as the model card says: it cannot count occurrences. */

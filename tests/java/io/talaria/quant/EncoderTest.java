@@ -165,21 +165,23 @@ class EncoderTest {
     @Test
     void theSearchesComeCloseToTheBestThereIs() {
         float[] values = values(5, true);
-        double found = 0;
-        double best = 0;
         float[] block = new float[32];
         float[] weights = new float[32];
-        AffineSearch affine = new AffineSearch(block, weights, 15);
-        for (int at = 0; at < 60 * 32; at += 32) {
-            System.arraycopy(values, at, block, 0, 32);
-            Arrays.fill(weights, 1);
-            affine.find();
-            found += squares(block, affine.scale(), affine.minimum(), 0, 15);
-            best += bestAffine(block);
+        Arrays.fill(weights, 1);
+        for (int top : new int[] {15, 31}) {
+            double found = 0;
+            double best = 0;
+            AffineSearch affine = new AffineSearch(block, weights, top);
+            for (int at = 0; at < 150 * 32; at += 32) {
+                System.arraycopy(values, at, block, 0, 32);
+                affine.find();
+                found += squares(block, affine.scale(), affine.minimum(), 0, top);
+                best += bestAffine(block, top);
+            }
+            assertTrue(found <= 1.02 * best, top + ": " + found + " where " + best + " is possible");
         }
-        assertTrue(found <= 1.02 * best, found + " where " + best + " is possible");
-        found = 0;
-        best = 0;
+        double found = 0;
+        double best = 0;
         ScaleSearch signed = new ScaleSearch(block, weights, 8);
         for (int at = 0; at < 500 * 32; at += 32) {
             System.arraycopy(values, at, block, 0, 32);
@@ -189,7 +191,7 @@ class EncoderTest {
         assertTrue(found <= 1.02 * best, found + " where " + best + " is possible");
     }
 
-    private static double bestAffine(float[] block) {
+    private static double bestAffine(float[] block, int top) {
         double low = 0;
         double high = 0;
         for (float value : block) {
@@ -197,9 +199,9 @@ class EncoderTest {
             high = Math.max(high, value);
         }
         double best = Double.POSITIVE_INFINITY;
-        for (int s = 60; s <= 110; s++) {
-            for (int m = 60; m <= 110; m++) {
-                best = Math.min(best, squares(block, s / 100.0 * (high - low) / 15, m / -100.0 * low, 0, 15));
+        for (int s = 70; s <= 110; s++) {
+            for (int m = 70; m <= 110; m++) {
+                best = Math.min(best, squares(block, s / 100.0 * (high - low) / top, m / -100.0 * low, 0, top));
             }
         }
         return best;
