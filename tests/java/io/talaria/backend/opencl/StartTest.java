@@ -5,9 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.talaria.GoldenModels;
 import io.talaria.TestData;
 import java.io.File;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -120,6 +123,53 @@ class StartTest {
                                 .toList());
             }
         }
+    }
+
+    /**
+     * Work cut as for a GPU: teams of 32 lanes that meet in local memory. Not optimised, as PoCL 3.1 optimises what lanes of
+     * one work-group do apart to something else.
+     */
+    @Test
+    void kernelsForGpusComputeTheSameOnAProcessor() throws Exception {
+        Present.orSkip();
+        List<String> gpu =
+                List.of("-D" + Tuning.SHAPE_PROPERTY + "=gpu", "-D" + Programs.OPTIONS_PROPERTY + "=-cl-opt-disable");
+        for (String chunk : List.of("1", "9")) {
+            float[] expected = logits("as-it-is-" + chunk, List.of(), chunk);
+            float[] computed = logits("for-gpus-" + chunk, gpu, chunk);
+            assertTrue(GoldenModels.nmse(computed, expected) <= 1e-7, "chunk " + chunk);
+        }
+        if (Boolean.getBoolean("talaria.all")) {
+            Result validate = talaria(Map.of(), gpu, "validate", "--device", "opencl:0");
+            assertEquals(0, validate.code(), validate.out());
+        }
+    }
+
+    /** Of nine tokens of a small model, in half mode. */
+    private float[] logits(String name, List<String> options, String chunk) throws IOException, InterruptedException {
+        Path file = folder.resolve(name);
+        Result result = talaria(
+                Map.of(),
+                options,
+                "logits",
+                TestData.golden("nano-Q4_K_M.gguf").toString(),
+                "--tokens",
+                "1,2,3,4,5,6,7,8,9",
+                "--device",
+                "opencl:0",
+                "--activations",
+                "half",
+                "--chunk",
+                chunk,
+                "--out",
+                file.toString());
+        assertEquals(0, result.code(), result.out());
+        float[] values = new float[(int) Files.size(file) / Float.BYTES];
+        ByteBuffer.wrap(Files.readAllBytes(file))
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .asFloatBuffer()
+                .get(values);
+        return values;
     }
 
     /** An embedder may leave the jar out. */
