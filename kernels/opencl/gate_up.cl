@@ -28,10 +28,9 @@ void KERNEL_NAME(gate_up)(BATCH_ARGS, ROWS_IN_ARGS, WEIGHT_ARGS(gate), WEIGHT_AR
     long at = smaller(begin + r, g.part_rows - 1), row[2] = {at, at};
     float sum[2 * ROWS];
     gate_up_products(m, row, in, t.source, t.count, sum, scratch);
-    if (lane_index() % TEAM_LANES != 0) continue;
     UNROLL
     for (int i = 0; i < ROWS; i++) {
-      if (i < t.count) gated[i][r] = begin + r < g.part_rows ? silu(sum[i]) * sum[ROWS + i] : 0.0f;
+      if (lane_index() % TEAM_LANES == 0 && i < t.count) gated[i][r] = begin + r < g.part_rows ? silu(sum[i]) * sum[ROWS + i] : 0.0f;
     }
   }
   local_barrier();

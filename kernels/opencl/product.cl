@@ -4,6 +4,23 @@
 
 TEAM_PRODUCTS(weight_products, WEIGHT_ROWS)
 
+// What one lane of a team stores: its rows of the weight, from `first` on, for each row of the tile.
+DEVICE void store_products(const float* sum, Weight w, Tiles tiles, RowTile t, int first, __global float* target,
+                           long target_stride, int add, int grouped) {
+  UNROLL
+  for (int i = 0; i < ROWS; i++) {
+    if (i >= t.count) continue;
+    float weight_of_row = grouped == PAIRS ? weight_of_pair(tiles, t.target[i]) : 1.0f;
+    __global float* to = target + t.target[i] * target_stride + w.first_row + first;
+    UNROLL
+    for (int r = 0; r < WEIGHT_ROWS; r++) {
+      if (first + r >= w.part_rows) continue;
+      float value = sum[r * ROWS + i] * weight_of_row;
+      to[r] = t.plane < 0 ? 0.0f : add ? to[r] + value : value;
+    }
+  }
+}
+
 // Grid: tiles of rows, which so share what the caches hold of a weight; blocks of TEAMS * WEIGHT_ROWS rows of the weight.
 // target[target_begin + row * target_stride ...] = w in (+ target, * the routing weight)
 KERNEL(TEAM_LANES * TEAMS)
@@ -29,17 +46,7 @@ void KERNEL_NAME(product)(BATCH_ARGS, ROWS_IN_ARGS, WEIGHT_ARGS(weight), TILES_A
   for (int r = 0; r < WEIGHT_ROWS; r++) m[r] = one, row[r] = smaller(first + r, w.part_rows - 1);
   float sum[WEIGHT_ROWS * ROWS];
   weight_products(m, row, in, t.source, absent ? 0 : t.count, sum, scratch);
-  if (lane_index() % TEAM_LANES != 0) return;
-  UNROLL
-  for (int i = 0; i < ROWS; i++) {
-    if (i >= t.count) continue;
-    float weight_of_row = grouped == PAIRS ? weight_of_pair(tiles, t.target[i]) : 1.0f;
-    __global float* to = target + target_begin + t.target[i] * target_stride + w.first_row + first;
-    UNROLL
-    for (int r = 0; r < WEIGHT_ROWS; r++) {
-      if (first + r >= w.part_rows) continue;
-      float value = sum[r * ROWS + i] * weight_of_row;
-      to[r] = absent ? 0.0f : add ? to[r] + value : value;
-    }
+  if (lane_index() % TEAM_LANES == 0) {
+    store_products(sum, w, tiles, t, first, target + target_begin, target_stride, add, grouped);
   }
 }

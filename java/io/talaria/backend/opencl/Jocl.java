@@ -1,6 +1,7 @@
 package io.talaria.backend.opencl;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -65,7 +66,7 @@ final class Jocl {
         try {
             return added != null && !added.isBlank()
                     || !Files.isReadable(linkerCache)
-                    || new String(Files.readAllBytes(linkerCache), java.nio.charset.StandardCharsets.ISO_8859_1)
+                    || new String(Files.readAllBytes(linkerCache), StandardCharsets.ISO_8859_1)
                             .contains("libOpenCL.so");
         } catch (IOException e) {
             return true;

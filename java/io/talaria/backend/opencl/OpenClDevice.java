@@ -19,6 +19,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -33,7 +34,7 @@ final class OpenClDevice implements Device {
     /** Values per int8 block. */
     static final int ACTIVATION_BLOCK = 32;
 
-    private static final Set<TensorType> WEIGHTS = Set.of(
+    private static final Set<TensorType> WEIGHTS = EnumSet.of(
             TensorType.F32,
             TensorType.F16,
             TensorType.BF16,

@@ -5,6 +5,7 @@ import io.talaria.backend.KvCache;
 import io.talaria.backend.Shape;
 import io.talaria.backend.Tensor;
 import io.talaria.quant.TensorType;
+import java.util.Arrays;
 
 /**
  * The checks of a verb's tensors: kind, type and shape, as {@code native/src/checks.cpp} does for native devices. What
@@ -153,7 +154,7 @@ final class VerbChecks {
             require(
                     expected[i] == ANY || is[i] == expected[i],
                     name,
-                    "has shape " + s + ", expected " + java.util.Arrays.toString(expected) + " (-1: any)");
+                    "has shape " + s + ", expected " + Arrays.toString(expected) + " (-1: any)");
         }
     }
 

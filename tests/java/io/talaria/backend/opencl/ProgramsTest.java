@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Arrays;
 import java.util.List;
 import org.jocl.CL;
 import org.junit.jupiter.api.AfterEach;
@@ -86,7 +87,7 @@ class ProgramsTest {
         byte[] whole = Files.readAllBytes(file);
         byte[] flipped = whole.clone();
         flipped[whole.length / 2] ^= 1;
-        for (byte[] damaged : new byte[][] {flipped, new byte[0], new byte[40], java.util.Arrays.copyOf(whole, 100)}) {
+        for (byte[] damaged : new byte[][] {flipped, new byte[0], new byte[40], Arrays.copyOf(whole, 100)}) {
             Files.write(file, damaged);
             assertEquals(1, compiledAtAStart(), damaged.length + " bytes");
             assertEquals(0, compiledAtAStart());

@@ -5,14 +5,20 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.talaria.GoldenModels;
 import io.talaria.TestData;
+import java.io.File;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -28,8 +34,9 @@ class StartTest {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(List.of("-XX:+UseSerialGC", "-Xmx256m", "--enable-native-access=ALL-UNNAMED"));
-        command.addAll(options);
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), "io.talaria.cli.Main"));
+        command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+        command.addAll(options); // of two class paths the last one counts
+        command.add("io.talaria.cli.Main");
         command.addAll(List.of(args));
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         builder.environment().putAll(environment);
@@ -116,6 +123,65 @@ class StartTest {
                                 .toList());
             }
         }
+    }
+
+    /**
+     * Work cut as for a GPU: teams of 32 lanes that meet in local memory. Not optimised, as PoCL 3.1 optimises what lanes of
+     * one work-group do apart to something else.
+     */
+    @Test
+    void kernelsForGpusComputeTheSameOnAProcessor() throws Exception {
+        Present.orSkip();
+        List<String> gpu =
+                List.of("-D" + Tuning.SHAPE_PROPERTY + "=gpu", "-D" + Programs.OPTIONS_PROPERTY + "=-cl-opt-disable");
+        for (String chunk : List.of("1", "9")) {
+            float[] expected = logits("as-it-is-" + chunk, List.of(), chunk);
+            float[] computed = logits("for-gpus-" + chunk, gpu, chunk);
+            assertTrue(GoldenModels.nmse(computed, expected) <= 1e-7, "chunk " + chunk);
+        }
+        if (Boolean.getBoolean("talaria.all")) {
+            Result validate = talaria(Map.of(), gpu, "validate", "--device", "opencl:0");
+            assertEquals(0, validate.code(), validate.out());
+        }
+    }
+
+    /** Of nine tokens of a small model, in half mode. */
+    private float[] logits(String name, List<String> options, String chunk) throws IOException, InterruptedException {
+        Path file = folder.resolve(name);
+        Result result = talaria(
+                Map.of(),
+                options,
+                "logits",
+                TestData.golden("nano-Q4_K_M.gguf").toString(),
+                "--tokens",
+                "1,2,3,4,5,6,7,8,9",
+                "--device",
+                "opencl:0",
+                "--activations",
+                "half",
+                "--chunk",
+                chunk,
+                "--out",
+                file.toString());
+        assertEquals(0, result.code(), result.out());
+        float[] values = new float[(int) Files.size(file) / Float.BYTES];
+        ByteBuffer.wrap(Files.readAllBytes(file))
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .asFloatBuffer()
+                .get(values);
+        return values;
+    }
+
+    /** An embedder may leave the jar out. */
+    @Test
+    void withoutJoclThereIsAReason() throws Exception {
+        String without = Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(entry -> !Path.of(entry).getFileName().toString().startsWith("jocl"))
+                .collect(Collectors.joining(File.pathSeparator));
+        Result doctor = talaria(Map.of(), List.of("-cp", without), "doctor");
+        assertEquals(0, doctor.code(), doctor.out());
+        assertTrue(
+                doctor.out().contains("absent: OpenCL cannot be used: java.lang.NoClassDefFoundError"), doctor.out());
     }
 
     /** A processor behind OpenCL is no reason to leave the backend that is made for it. */
