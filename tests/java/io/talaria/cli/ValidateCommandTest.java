@@ -61,7 +61,7 @@ class ValidateCommandTest {
     @Test
     void aMadeUpModelAlone() {
         Result result = capture(
-                () -> Main.run("validate", "--synthetic", "nano:Q5_K_M", "--model-only", "--device", "cpu", "--json"));
+                () -> Main.run("validate", "--synthetic", "nano:Q3_K_M", "--model-only", "--device", "cpu", "--json"));
         assertEquals(2, result.code(), "there is no such format");
         result = capture(() -> Main.run(
                 "validate", "--synthetic", "nano:BF16", "--layers", "1", "--model-only", "--device", "cpu", "--json"));
