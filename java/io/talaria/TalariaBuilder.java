@@ -125,7 +125,7 @@ public final class TalariaBuilder {
      *
      * @throws IOException if the file cannot be read or is no Mixtral model; the message names it and says what is wrong
      * @throws io.talaria.backend.DeviceException if there is no such device, or it has no room for the model
-     * @throws IllegalArgumentException if a number is out of its range
+     * @throws IllegalArgumentException if a number is out of its range, or the model cannot be divided so
      */
     public Talaria open() throws IOException {
         Model model = source.open();

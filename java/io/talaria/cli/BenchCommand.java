@@ -96,7 +96,7 @@ final class BenchCommand implements Callable<Integer> {
         if (svg != null) {
             OutFile.check("--svg", svg);
         }
-        DeviceOptions.Choice choice = devices.choose(split.read());
+        DeviceOptions.Choice choice = split.choose(devices);
         try (Model opened = synthetic.named() ? synthetic.open() : ModelPath.open(model)) {
             if (svg != null) {
                 OutFile.checkOther(
@@ -146,7 +146,7 @@ final class BenchCommand implements Callable<Integer> {
                 opened,
                 choice.devices(),
                 choice.opening(),
-                split.places(opened.config()),
+                split.places(opened),
                 setting,
                 new Progress("Loading")::at)) {
             if (verbose) {

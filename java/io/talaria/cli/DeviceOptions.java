@@ -52,6 +52,11 @@ final class DeviceOptions {
             return devices.getFirst();
         }
 
+        /** The same on other devices. */
+        Choice on(List<String> names) {
+            return new Choice(names, activations, kvType, threads);
+        }
+
         Device open() {
             return Backends.open(device(), opening());
         }

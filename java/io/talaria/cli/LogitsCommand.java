@@ -65,7 +65,7 @@ final class LogitsCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         OutFile.check("--out", out);
-        DeviceOptions.Choice choice = devices.choose(split.read());
+        DeviceOptions.Choice choice = split.choose(devices);
         try (Model opened = ModelPath.open(model)) {
             OutFile.checkOther("--out", out, opened.file().paths());
             List<int[]> lists = new ArrayList<>();
@@ -98,12 +98,10 @@ final class LogitsCommand implements Callable<Integer> {
         int rows = lists.getFirst().length;
         try (AtomicFile file = AtomicFile.create(out);
                 Deployment deployment = Deployment.open(
-                        opened,
-                        choice.devices(),
-                        choice.opening(),
-                        split.places(opened.config()),
-                        setting,
-                        loading::at)) {
+                        opened, choice.devices(), choice.opening(), split.places(opened), setting, loading::at)) {
+            if (deployment.plan().isPresent()) {
+                split.write(choice.devices(), deployment.plan().get().placement());
+            }
             PromptLogits.run(deployment.decoder(), lists, perBatch, position -> true, (position, logits) -> {
                 file.write(bytes(logits));
                 computing.at(position + 1, rows);

@@ -1,6 +1,7 @@
 package io.talaria.cli;
 
 import io.talaria.gguf.AtomicFile;
+import io.talaria.model.Model;
 import io.talaria.model.ModelConfig;
 import io.talaria.model.ModelException;
 import io.talaria.model.Placement;
@@ -15,13 +16,16 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Who has what, as a file: {@code devices}, a list of names; {@code layers}, each with its {@code home}, the number of a
- * device in that list, and {@code experts}, for each device a list of those that it has.
+ * device in that list, and either {@code experts}, for each device a list of those that it has, or {@code columns}, for each
+ * device how many columns of the FFN it has of every expert.
  */
 record PlacementFile(Path path, List<String> devices, List<JsonNode> layers) {
     private static final long MAX_BYTES = 16 << 20;
@@ -50,9 +54,10 @@ record PlacementFile(Path path, List<String> devices, List<JsonNode> layers) {
     /**
      * The placement, for a model.
      *
-     * @throws ModelException if it is not of this model, or an expert is on two devices or on none
+     * @throws ModelException if it is not of this model, or an expert or a column is on two devices or on none
      */
-    Placement placement(ModelConfig config) throws ModelException {
+    Placement placement(Model model) throws ModelException {
+        ModelConfig config = model.config();
         if (layers.size() != config.layers()) {
             throw new ModelException(
                     path + ": it has " + layers.size() + " layers where the model has " + config.layers());
@@ -64,9 +69,34 @@ record PlacementFile(Path path, List<String> devices, List<JsonNode> layers) {
             if (!home.isInt() || home.asInt() < 0 || home.asInt() >= devices.size()) {
                 throw bad(layer, "its 'home' is not the number of one of the " + devices.size() + " devices");
             }
-            places.add(new LayerPlace(home.asInt(), experts(layer, node.path("experts"), config.experts())));
+            if (node.has("experts") == node.has("columns")) {
+                throw bad(layer, "it has to have either 'experts' or 'columns'");
+            }
+            LayerPlace place = node.has("columns")
+                    ? LayerPlace.divided(home.asInt(), columns(layer, node.get("columns")))
+                    : new LayerPlace(home.asInt(), experts(layer, node.get("experts"), config.experts()));
+            Optional<String> problem =
+                    place.problem(config, model.weights().layers().get(layer), devices.size());
+            if (problem.isPresent()) {
+                throw bad(layer, problem.get());
+            }
+            places.add(place);
         }
         return new Placement(places);
+    }
+
+    private List<Integer> columns(int layer, JsonNode counts) throws ModelException {
+        List<Integer> columns = new ArrayList<>();
+        for (JsonNode count : counts) {
+            if (!count.isInt() || count.asInt() < 0) {
+                throw bad(layer, count + " is no number of columns");
+            }
+            columns.add(count.asInt());
+        }
+        if (!counts.isArray() || columns.size() != devices.size()) {
+            throw bad(layer, "'columns' is not a number for each of the " + devices.size() + " devices");
+        }
+        return columns;
     }
 
     private List<Integer> experts(int layer, JsonNode lists, int count) throws ModelException {
@@ -100,13 +130,15 @@ record PlacementFile(Path path, List<String> devices, List<JsonNode> layers) {
     static void write(Path path, List<String> devices, Placement placement) throws IOException {
         List<Object> layers = new ArrayList<>();
         for (LayerPlace layer : placement.layers()) {
-            List<List<Integer>> experts = new ArrayList<>();
-            for (int device = 0; device < devices.size(); device++) {
-                experts.add(layer.held(device));
-            }
             Map<String, Object> entry = new LinkedHashMap<>();
             entry.put("home", layer.home());
-            entry.put("experts", experts);
+            if (layer.isDivided()) {
+                entry.put("columns", layer.columns());
+            } else {
+                entry.put(
+                        "experts",
+                        IntStream.range(0, devices.size()).mapToObj(layer::held).toList());
+            }
             layers.add(entry);
         }
         Map<String, Object> file = new LinkedHashMap<>();

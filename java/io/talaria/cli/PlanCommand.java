@@ -84,14 +84,15 @@ final class PlanCommand implements Callable<Integer> {
         if (slots < 1 || slots > TalariaBuilder.DEFAULT_CHUNK) {
             throw new BadArgumentException("--slots " + slots + ": write 1 to " + TalariaBuilder.DEFAULT_CHUNK);
         }
-        if ("all".equals(gpu) && split.filesNamed()) {
-            throw new BadArgumentException("--gpu all: --placement and --placement-out are for one list of devices");
+        if ("all".equals(gpu) && split.oneListNamed()) {
+            throw new BadArgumentException(
+                    "--gpu all: --placement, --placement-out and --cpu-experts are for one list of devices");
         }
         List<String> placed = split.read();
         if (gpu != null && devices.named()) {
             throw new BadArgumentException("--gpu and --device: name one of them");
         }
-        DeviceOptions.Choice choice = gpu == null ? devices.choose(placed) : devices.chooseFor("cuda");
+        DeviceOptions.Choice choice = gpu == null ? split.choose(devices, placed) : devices.chooseFor("cuda");
         try (Model opened = open()) {
             opened.requireExperts();
             PlanSetting setting = setting(choice, positions(opened.config().context()));
@@ -128,7 +129,7 @@ final class PlanCommand implements Callable<Integer> {
     }
 
     private int plan(Model opened, DeviceOptions.Choice choice, PlanSetting setting) throws IOException {
-        Planner planner = new Planner(opened, planDevices(choice), split.places(opened.config()));
+        Planner planner = new Planner(opened, planDevices(choice), split.places(opened));
         PlanReport report = PlanReport.of(opened, planner, setting);
         split.write(report.plan().names(), report.plan().placement());
         if (json) {
@@ -141,10 +142,7 @@ final class PlanCommand implements Callable<Integer> {
 
     private List<PlanDevice> planDevices(DeviceOptions.Choice choice) {
         if (gpu == null) {
-            return PlanDevice.present(choice.devices(), choice.opening(), NominalBandwidth::of)
-                    .orElseThrow(() -> new BadArgumentException(
-                            "--device " + choice.devices().getFirst()
-                                    + ": the reference leaves weights in their file, and so fits always"));
+            return present(choice.devices(), choice);
         }
         List<PlanDevice> planned = new ArrayList<>();
         for (String name : gpu.split(",", -1)) {
@@ -154,21 +152,30 @@ final class PlanCommand implements Callable<Integer> {
                 throw new BadArgumentException("--gpu " + gpu + ": " + e.getMessage());
             }
         }
+        if (split.cpuExpertsNamed()) {
+            planned.addAll(present(List.of(SplitOptions.CPU), choice));
+        }
         return planned;
+    }
+
+    private static List<PlanDevice> present(List<String> names, DeviceOptions.Choice choice) {
+        return PlanDevice.present(names, choice.opening(), NominalBandwidth::of)
+                .orElseThrow(() -> new BadArgumentException("--device " + names.getFirst()
+                        + ": the reference leaves weights in their file, and so fits always"));
     }
 
     /** Every card of the catalogue, beside what the model's page says of it. */
     private int table(Model opened, PlanSetting setting) throws IOException {
         GpuTable table = new GpuTable();
         for (Gpu card : GpuCatalogue.all()) {
-            Planner planner = new Planner(opened, PlanDevice.of(card), split.places(opened.config()));
+            Planner planner = new Planner(opened, PlanDevice.of(card), split.places(opened));
             table.add(card, PlanReport.of(opened, planner, setting));
         }
         for (Map.Entry<Recipe, Double> claim : CLAIMS.entrySet()) {
             SyntheticShape shape = SyntheticShape.preset("mixtral-8x7b").orElseThrow();
             try (Model made = SyntheticModel.open(shape, claim.getKey())) {
                 List<PlanDevice> any = PlanDevice.of(GpuCatalogue.all().getFirst());
-                MemoryPlan plan = new Planner(made, any, split.places(made.config())).plan(setting);
+                MemoryPlan plan = new Planner(made, any, split.places(made)).plan(setting);
                 table.addFormat(
                         shape.name() + ":" + claim.getKey(),
                         claim.getValue(),

@@ -17,6 +17,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /**
  * A plan for people and programs.
@@ -58,6 +59,9 @@ record PlanReport(
             entry.put("free_bytes", share.device().freeBytes());
             entry.put("layers", layers(i));
             entry.put("experts", experts(i));
+            if (isDivided()) {
+                entry.put("columns", columns(i));
+            }
             devices.add(entry);
         }
         facts.put("devices", devices);
@@ -88,6 +92,33 @@ record PlanReport(
         return layer.held(device).size();
     }
 
+    private boolean isDivided() {
+        return plan.placement().layers().stream().anyMatch(LayerPlace::isDivided);
+    }
+
+    /** Of all layers whose experts are divided; each has as many columns as its FFN is wide. */
+    private long columns(int device) {
+        return plan.placement().layers().stream()
+                .filter(LayerPlace::isDivided)
+                .mapToLong(layer -> layer.columns().get(device))
+                .sum();
+    }
+
+    /** A device's part, in words. */
+    private String part(int device) {
+        List<String> parts = new ArrayList<>(List.of(layers(device) + " layers"));
+        if (!plan.placement().layers().stream().allMatch(LayerPlace::isDivided)) {
+            parts.add(experts(device) + " experts");
+        }
+        if (isDivided()) {
+            double all = IntStream.range(0, plan.shares().size())
+                    .mapToLong(this::columns)
+                    .sum();
+            parts.add(String.format(Locale.ROOT, "%.1f %% of the divided experts", 100 * columns(device) / all));
+        }
+        return String.join(", ", parts);
+    }
+
     void print() {
         System.out.printf(
                 "%-32s %10s %10s %10s %10s %10s %10s%n",
@@ -103,7 +134,7 @@ record PlanReport(
                     Sizes.bytes(share.overheadBytes()),
                     Sizes.bytes(share.bytes()),
                     Sizes.bytes(share.device().freeBytes()),
-                    layers(i) + " layers, " + experts(i) + " experts");
+                    part(i));
         }
         System.out.println(plan.fits() ? "It fits." : "It does not fit: " + Advice.problem(plan) + "; " + fix + ".");
         if (largestContext.isPresent()) {

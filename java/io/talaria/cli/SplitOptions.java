@@ -1,25 +1,38 @@
 package io.talaria.cli;
 
-import io.talaria.model.ModelConfig;
+import io.talaria.model.Model;
 import io.talaria.model.Placement;
 import io.talaria.placement.Planner.Places;
 import io.talaria.placement.Split;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import picocli.CommandLine.Option;
 
 /** How a model is divided among devices. */
 final class SplitOptions {
+    static final String CPU = "cpu";
+
     @Option(
             names = "--split",
             paramLabel = "HOW",
             description =
-                    "Over several devices: experts (spread over all of them, everything else on the first) or layers"
-                            + " (one after the other). Default: experts.")
+                    "Over several devices: experts (spread over all of them, everything else on the first), layers (one"
+                            + " after the other), or ffn (like experts, but each device has a part of every expert)."
+                            + " Default: experts.")
     private String split;
+
+    @Option(
+            names = "--cpu-experts",
+            paramLabel = "N|auto",
+            description =
+                    "So many of each layer's experts are computed by the cpu, and the others by the other devices;"
+                            + " auto: those that the others have no room for. Adds cpu to the devices.")
+    private String cpuExperts;
 
     @Option(
             names = "--placement",
@@ -32,9 +45,39 @@ final class SplitOptions {
 
     private Optional<PlacementFile> file = Optional.empty();
 
-    /** Whether a file was named. */
-    boolean filesNamed() {
-        return placement != null || out != null;
+    /** Whether something was named that goes with one list of devices. */
+    boolean oneListNamed() {
+        return placement != null || out != null || cpuExperts != null;
+    }
+
+    boolean cpuExpertsNamed() {
+        return cpuExperts != null;
+    }
+
+    /** The devices that were chosen, of a placement file if one was named, and with the cpu if it is to have experts. */
+    DeviceOptions.Choice choose(DeviceOptions devices) throws IOException {
+        return choose(devices, read());
+    }
+
+    /** The same with the devices that {@link #read} returned. */
+    DeviceOptions.Choice choose(DeviceOptions devices, List<String> placed) {
+        DeviceOptions.Choice choice = devices.choose(placed);
+        if (cpuExperts == null) {
+            return choice;
+        }
+        List<String> names = new ArrayList<>(choice.devices());
+        if (names.stream().allMatch(SplitOptions::isCpu)) {
+            throw new BadArgumentException("--cpu-experts " + cpuExperts
+                    + ": name a device for the other experts, as in --device cuda:0; there is only the cpu");
+        }
+        if (names.stream().noneMatch(SplitOptions::isCpu)) {
+            names.add(CPU);
+        }
+        return choice.on(names);
+    }
+
+    private static boolean isCpu(String device) {
+        return device.equals(CPU) || device.startsWith(CPU + ":");
     }
 
     /** Reads the placement file, if one was named, and returns its devices. */
@@ -42,30 +85,51 @@ final class SplitOptions {
         if (out != null) {
             OutFile.check("--placement-out", out);
         }
+        if (cpuExperts != null && !how().equals("experts")) {
+            throw new BadArgumentException("--cpu-experts goes with --split experts, not with " + split);
+        }
         if (placement == null) {
             return List.of();
         }
-        if (split != null) {
-            throw new BadArgumentException("--split and --placement: name one of them");
+        if (split != null || cpuExperts != null) {
+            throw new BadArgumentException(
+                    (split != null ? "--split" : "--cpu-experts") + " and --placement: name one of them");
         }
         file = Optional.of(PlacementFile.read(placement));
         return file.get().devices();
     }
 
-    Places places(ModelConfig config) throws IOException {
+    Places places(Model model) throws IOException {
         if (file.isPresent()) {
-            return new Places.Given(file.get().placement(config));
+            return new Places.Given(file.get().placement(model));
         }
-        String how = split == null ? "experts" : split.toLowerCase(Locale.ROOT);
-        return new Places.By(
-                switch (how) {
-                    case "experts" -> Split.EXPERTS;
-                    case "layers" -> Split.LAYERS;
-                    case "ffn", "auto" ->
-                        throw new BadArgumentException(
-                                "--split " + split + ": that split is not there yet; write experts or layers");
-                    default -> throw new BadArgumentException("--split " + split + ": write experts or layers");
-                });
+        Split by = switch (how()) {
+            case "experts" -> Split.EXPERTS;
+            case "layers" -> Split.LAYERS;
+            case "ffn" -> Split.FFN;
+            case "auto" ->
+                throw new BadArgumentException(
+                        "--split auto: that choice is not there yet; write experts, layers or ffn");
+            default -> throw new BadArgumentException("--split " + split + ": write experts, layers or ffn");
+        };
+        return new Places.By(by, cpuExperts(model.config().experts()));
+    }
+
+    private String how() {
+        return split == null ? "experts" : split.toLowerCase(Locale.ROOT);
+    }
+
+    /** Empty if it is left to the room on the other devices. */
+    private OptionalInt cpuExperts(int experts) {
+        if (cpuExperts == null || cpuExperts.equalsIgnoreCase("auto")) {
+            return OptionalInt.empty();
+        }
+        int count = cpuExperts.matches("\\d{1,9}") ? Integer.parseInt(cpuExperts) : -1;
+        if (count < 0 || count > experts) {
+            throw new BadArgumentException("--cpu-experts " + cpuExperts + ": write 0 to the " + experts
+                    + " experts that each layer of this model has, or auto");
+        }
+        return OptionalInt.of(count);
     }
 
     /** Writes what was chosen, if that was asked for. */

@@ -35,7 +35,7 @@ final class TalkOptions {
 
     /** Loads the model that was named, or else the small one that ships with Talaria. */
     Talaria open(String model) throws IOException {
-        DeviceOptions.Choice choice = devices.choose(split.read());
+        DeviceOptions.Choice choice = split.choose(devices);
         if (context != null && context < 2) {
             throw new BadArgumentException("--context " + context + ": write 2 or more");
         }
@@ -63,7 +63,7 @@ final class TalkOptions {
     /** The model is closed if its placement is refused. */
     private Places places(Model opened) throws IOException {
         try {
-            return split.places(opened.config());
+            return split.places(opened);
         } catch (IOException | RuntimeException e) {
             try (opened) {
                 throw e;

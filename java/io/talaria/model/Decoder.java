@@ -10,7 +10,6 @@ import io.talaria.backend.TensorSource;
 import io.talaria.backend.TopLogits;
 import io.talaria.model.DecoderPart.HomeLayer;
 import io.talaria.model.ModelWeights.LayerWeights;
-import io.talaria.model.Placement.LayerPlace;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -72,7 +71,7 @@ public final class Decoder implements AutoCloseable {
             Model model, List<Device> devices, Placement placement, DecoderOptions options, LoadProgress progress)
             throws IOException {
         model.requireExperts();
-        placement.check(model.config(), devices.size());
+        placement.check(model, devices.size());
         Decoder decoder = new Decoder(model, devices, placement, options);
         try {
             decoder.load(model, progress);
@@ -164,14 +163,14 @@ public final class Decoder implements AutoCloseable {
     /**
      * The experts of a layer, each on the device that has it: h and the routing travel there, every device fills slots of
      * its own, with zeros for experts that are elsewhere, and those come back to the home. All added up, they are the same
-     * bits wherever they were computed.
+     * bits wherever they were computed. Where columns are divided, every device fills all slots with its part of the sum
+     * over them, and what they add up to depends on where they are parted, in the last bits.
      *
      * @return the slots of all sources, at home
      */
     private Tensor experts(Pass pass, DecoderPart home, int layer) {
-        LayerPlace place = placement.layers().get(layer);
         List<DecoderPart> sources =
-                place.experts().stream().distinct().sorted().map(parts::get).toList();
+                placement.layers().get(layer).sources().stream().map(parts::get).toList();
         Tensor slots = home.slots(sources.size());
         List<DecoderPart> away = sources.stream().filter(part -> part != home).toList();
         for (DecoderPart part : away) {

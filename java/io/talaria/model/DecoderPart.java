@@ -99,16 +99,29 @@ final class DecoderPart implements AutoCloseable {
                     loader.load(this, weights.ffnNorm()), loader.load(this, weights.router()), epsilon);
             layers.put(layer, new HomeLayer(attention, router, layers.size()));
         }
-        List<Integer> held = place.held(index);
-        if (!held.isEmpty()) {
+        if (place.sources().contains(index)) {
             experts.put(
                     layer,
-                    new ExpertWeights(
-                            loader.load(this, HeldExperts.of(weights.gate(), held)),
-                            loader.load(this, HeldExperts.of(weights.up(), held)),
-                            loader.load(this, HeldExperts.of(weights.down(), held)),
-                            held.size() == config.experts() ? Optional.empty() : Optional.of(map(held))));
+                    place.isDivided() ? divided(weights, place, loader) : whole(weights, place.held(index), loader));
         }
+    }
+
+    private ExpertWeights whole(LayerWeights weights, List<Integer> held, Loader loader) throws IOException {
+        return new ExpertWeights(
+                loader.load(this, HeldExperts.of(weights.gate(), held)),
+                loader.load(this, HeldExperts.of(weights.up(), held)),
+                loader.load(this, HeldExperts.of(weights.down(), held)),
+                held.size() == config.experts() ? Optional.empty() : Optional.of(map(held)));
+    }
+
+    private ExpertWeights divided(LayerWeights weights, LayerPlace place, Loader loader) throws IOException {
+        int first = place.firstColumn(index);
+        int count = place.columns().get(index);
+        return new ExpertWeights(
+                loader.load(this, ExpertRange.rows(weights.gate(), first, count)),
+                loader.load(this, ExpertRange.rows(weights.up(), first, count)),
+                loader.load(this, ExpertRange.columns(weights.down(), first, count)),
+                Optional.empty());
     }
 
     /** For each expert its plane among those held here, or -1. */
@@ -147,8 +160,8 @@ final class DecoderPart implements AutoCloseable {
         }
         placement.layers().forEach(layer -> {
             if (layer.home() == index) {
-                slots((int) layer.experts().stream().distinct().count());
-            } else if (layer.experts().contains(index)) {
+                slots(layer.sources().size());
+            } else if (layer.sources().contains(index)) {
                 slots(1);
             }
         });

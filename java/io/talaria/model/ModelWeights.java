@@ -1,5 +1,6 @@
 package io.talaria.model;
 
+import io.talaria.backend.Activations;
 import io.talaria.backend.TensorSource;
 import java.util.ArrayList;
 import java.util.List;
@@ -46,6 +47,13 @@ public record ModelWeights(
         /** Gate, up and down, which tokens read in part. */
         public List<TensorSource> experts() {
             return List.of(gate, up, down);
+        }
+
+        /**
+         * How many columns of the FFN cannot be parted: a block of down, whose columns they are, and of activations in int8.
+         */
+        public int columnBlock() {
+            return Math.max(Activations.INT8.block(), down.type().blockElements());
         }
 
         /** All but the experts, which every token reads. */

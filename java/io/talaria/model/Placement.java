@@ -1,8 +1,10 @@
 package io.talaria.model;
 
 import io.talaria.backend.DeviceException;
+import io.talaria.model.ModelWeights.LayerWeights;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
@@ -12,17 +14,60 @@ import java.util.stream.IntStream;
  */
 public record Placement(List<LayerPlace> layers) {
     /**
-     * A layer's place.
+     * A layer's place. Either its experts are whole, each of them on one device, or the columns of the FFN are divided, and a
+     * device has the same range of them of every expert: rows of gate and up, columns of down.
      *
      * @param home the device that has its attention, its part of the KV cache and its router, and adds the experts' results
-     * @param experts for each expert the device that has it
+     * @param experts for each expert the device that has it; empty if columns are divided
+     * @param columns for each device how many columns it has, behind those of the devices before it; empty if experts are
+     *     whole
      */
-    public record LayerPlace(int home, List<Integer> experts) {
+    public record LayerPlace(int home, List<Integer> experts, List<Integer> columns) {
         public LayerPlace {
             experts = List.copyOf(experts);
+            columns = List.copyOf(columns);
         }
 
-        /** The experts that a device has here, in rising order. */
+        /** Whole experts. */
+        public LayerPlace(int home, List<Integer> experts) {
+            this(home, experts, List.of());
+        }
+
+        /** Divided columns. */
+        public static LayerPlace divided(int home, List<Integer> columns) {
+            return new LayerPlace(home, List.of(), columns);
+        }
+
+        /** Whether a device has a part of each expert, and not some of them. */
+        public boolean isDivided() {
+            return !columns.isEmpty();
+        }
+
+        /** The devices that compute experts here, or parts of them, in rising order. */
+        public List<Integer> sources() {
+            if (!isDivided()) {
+                return experts.stream().distinct().sorted().toList();
+            }
+            return IntStream.range(0, columns.size())
+                    .filter(device -> columns.get(device) > 0)
+                    .boxed()
+                    .toList();
+        }
+
+        /** The first of a device's columns. */
+        public int firstColumn(int device) {
+            return columns.subList(0, device).stream().mapToInt(count -> count).sum();
+        }
+
+        /** What part of the experts' weights a device has, 0 to 1. */
+        public double share(int device) {
+            if (!isDivided()) {
+                return (double) held(device).size() / experts.size();
+            }
+            return (double) columns.get(device) / firstColumn(columns.size());
+        }
+
+        /** The whole experts that a device has here, in rising order. */
         public List<Integer> held(int device) {
             return IntStream.range(0, experts.size())
                     .filter(expert -> experts.get(expert) == device)
@@ -33,6 +78,41 @@ public record Placement(List<LayerPlace> layers) {
         /** A layer that is on one device as a whole. */
         public static LayerPlace whole(int device, int experts) {
             return new LayerPlace(device, Collections.nCopies(experts, device));
+        }
+
+        /** Why it is no place of this layer, in a sentence without its beginning; empty if it is one. */
+        public Optional<String> problem(ModelConfig config, LayerWeights weights, int devices) {
+            if (home < 0 || home >= devices || experts.stream().anyMatch(device -> device < 0 || device >= devices)) {
+                return Optional.of("it names a device that is not among the " + devices + " given");
+            }
+            if (isDivided() && !experts.isEmpty()) {
+                return Optional.of("it has both whole experts and divided columns");
+            }
+            if (isDivided()) {
+                return columnsProblem(config.ffn(), weights, devices);
+            }
+            return experts.size() == config.experts()
+                    ? Optional.empty()
+                    : Optional.of("it has " + experts.size() + " experts where the model has " + config.experts());
+        }
+
+        private Optional<String> columnsProblem(int ffn, LayerWeights weights, int devices) {
+            if (columns.size() != devices || columns.stream().anyMatch(count -> count < 0)) {
+                return Optional.of(
+                        "it has not a number of columns, 0 or more, for each of the " + devices + " devices");
+            }
+            long sum = columns.stream().mapToLong(count -> count).sum();
+            if (sum != ffn) {
+                return Optional.of("it has " + sum + " columns where the experts have " + ffn);
+            }
+            int block = weights.columnBlock();
+            for (int device : sources()) {
+                int first = firstColumn(device);
+                if (first % block != 0) {
+                    return Optional.of("a device's columns begin at " + first + ", within a block of " + block);
+                }
+            }
+            return Optional.empty();
         }
     }
 
@@ -60,23 +140,17 @@ public record Placement(List<LayerPlace> layers) {
      *
      * @throws DeviceException if it is
      */
-    public void check(ModelConfig config, int devices) {
+    public void check(Model model, int devices) {
+        ModelConfig config = model.config();
         if (layers.size() != config.layers()) {
             throw DeviceException.invalid(
                     "the placement has " + layers.size() + " layers where the model has " + config.layers());
         }
         for (int i = 0; i < layers.size(); i++) {
-            LayerPlace layer = layers.get(i);
-            if (layer.experts().size() != config.experts()) {
-                throw DeviceException.invalid(
-                        "the placement has " + layer.experts().size() + " experts in layer " + i
-                                + " where the model has " + config.experts());
-            }
-            if (!IntStream.concat(
-                            IntStream.of(layer.home()), layer.experts().stream().mapToInt(Integer::intValue))
-                    .allMatch(device -> device >= 0 && device < devices)) {
-                throw DeviceException.invalid(
-                        "the placement names a device in layer " + i + " that is not among the " + devices + " given");
+            Optional<String> problem =
+                    layers.get(i).problem(config, model.weights().layers().get(i), devices);
+            if (problem.isPresent()) {
+                throw DeviceException.invalid("the placement's layer " + i + ": " + problem.get());
             }
         }
     }

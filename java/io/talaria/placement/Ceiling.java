@@ -13,7 +13,7 @@ import java.util.OptionalDouble;
 /**
  * The most tokens per second that one text can be written with, by the bandwidth of the memories: every token reads all
  * that is shared, one row of the embedding, and the experts that it uses, each of them as likely as any other. Where
- * several devices have experts of a layer, they read at the same time. The KV cache comes on top, as the text grows.
+ * several devices have experts of a layer, or parts of each, they read at the same time. The KV cache comes on top, as the text grows.
  */
 public final class Ceiling {
     private Ceiling() {}
@@ -29,11 +29,10 @@ public final class Ceiling {
             LayerWeights layer = weights.layers().get(i);
             LayerPlace place = placement.layers().get(i);
             seconds += read(plan, place.home(), sum(layer.shared()));
-            double each = sum(layer.experts()) / config.experts() * config.expertsUsed() / config.experts();
+            double used = sum(layer.experts()) * config.expertsUsed() / config.experts();
             double slowest = 0;
-            for (int device : place.experts().stream().distinct().toList()) {
-                slowest = Math.max(
-                        slowest, read(plan, device, each * place.held(device).size()));
+            for (int device : place.sources()) {
+                slowest = Math.max(slowest, read(plan, device, used * place.share(device)));
             }
             seconds += slowest;
         }

@@ -36,6 +36,7 @@ public final class Deployment implements AutoCloseable {
      * @throws IOException if the file cannot be read, or is of a kind that can be looked at but not run
      * @throws DeviceException if there is no such device, or the model does not fit; the message says how large it is, and
      *     what to change
+     * @throws IllegalArgumentException if the model cannot be divided so
      */
     public static Deployment open(
             Model model,

@@ -38,4 +38,12 @@ public record MemoryPlan(Placement placement, List<Share> shares) {
     public boolean fits() {
         return shares.stream().allMatch(Share::fits);
     }
+
+    /** Whether all devices together have so much free. */
+    boolean fitsTogether() {
+        return shares.stream()
+                        .mapToLong(share -> share.device().freeBytes() - share.bytes())
+                        .sum()
+                >= 0;
+    }
 }

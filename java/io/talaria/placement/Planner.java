@@ -21,6 +21,9 @@ import java.util.stream.IntStream;
  * loading, so that the two cannot drift apart.
  */
 public final class Planner {
+    /** To find a place again for what did not fit. */
+    private static final int ATTEMPTS = 3;
+
     private final Model model;
     private final List<PlanDevice> devices;
     private final Places places;
@@ -30,8 +33,17 @@ public final class Planner {
         /** As the user says. */
         record Given(Placement placement) implements Places {}
 
-        /** By the devices' room. */
-        record By(Split split) implements Places {}
+        /**
+         * By the devices' room.
+         *
+         * @param cpuExperts how many of each layer's experts the device cpu has, if that is not left to the others' room; with
+         *     {@link Split#EXPERTS} alone
+         */
+        record By(Split split, OptionalInt cpuExperts) implements Places {
+            public By(Split split) {
+                this(split, OptionalInt.empty());
+            }
+        }
     }
 
     /** @param devices in the order of the placement's numbers */
@@ -46,9 +58,18 @@ public final class Planner {
      *
      * @throws IOException if the file cannot be read
      * @throws DeviceException if the model is larger than any device, or is not one that the devices compute
+     * @throws IllegalArgumentException if the model cannot be divided so
      */
     public MemoryPlan plan(PlanSetting setting) throws IOException {
-        Placement placement = place(setting);
+        return switch (places) {
+            case Places.Given given -> plan(given.placement(), setting);
+            case Places.By by
+            when devices.size() == 1 && by.cpuExperts().isEmpty() -> plan(Placement.single(model.config()), setting);
+            case Places.By by -> spread(by, setting);
+        };
+    }
+
+    private MemoryPlan plan(Placement placement, PlanSetting setting) throws IOException {
         List<MemoryUse> uses = measure(devices, placement, setting);
         List<Share> shares = IntStream.range(0, devices.size())
                 .mapToObj(i -> new Share(devices.get(i), uses.get(i)))
@@ -56,17 +77,15 @@ public final class Planner {
         return new MemoryPlan(placement, shares);
     }
 
-    private Placement place(PlanSetting setting) throws IOException {
-        if (places instanceof Places.Given given) {
-            return given.placement();
-        }
-        Placement single = Placement.single(model.config());
-        if (devices.size() == 1) {
-            return single;
-        }
+    /**
+     * By room, of which nobody knows how much is lost between pages before it is known who has what: where that is too much,
+     * a device has so much less room.
+     */
+    private MemoryPlan spread(Places.By by, PlanSetting setting) throws IOException {
         long[] room = new long[devices.size()];
         boolean[] host = new boolean[devices.size()];
         long kv = 0;
+        Placement single = Placement.single(model.config());
         for (int i = 0; i < room.length; i++) {
             PlanDevice device = devices.get(i);
             MemoryUse whole = measure(List.of(device), single, setting).getFirst();
@@ -79,7 +98,16 @@ public final class Planner {
             host[i] = device.host();
             kv = whole.kv();
         }
-        return new Spread(model, room, host).place(((Places.By) places).split(), kv);
+        MemoryPlan first = plan(new Spread(model, room, host).place(by, kv), setting);
+        MemoryPlan plan = first;
+        for (int attempt = 0; attempt < ATTEMPTS && !plan.fits() && plan.fitsTogether(); attempt++) {
+            for (int i = 0; i < room.length; i++) {
+                Share share = plan.shares().get(i);
+                room[i] -= Math.max(0, share.bytes() - share.device().freeBytes());
+            }
+            plan = plan(new Spread(model, room, host).place(by, kv), setting);
+        }
+        return plan.fits() ? plan : first;
     }
 
     private List<MemoryUse> measure(List<PlanDevice> planned, Placement placement, PlanSetting setting)

@@ -5,5 +5,7 @@ public enum Split {
     /** The first device has everything but the experts, which are spread over all. */
     EXPERTS,
     /** Every device has layers that follow one another, whole. */
-    LAYERS
+    LAYERS,
+    /** The first device has everything but the experts; of each of them every device has a range of the FFN's columns. */
+    FFN
 }
