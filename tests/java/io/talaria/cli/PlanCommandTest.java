@@ -1,13 +1,17 @@
 package io.talaria.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.talaria.GoldenModels;
 import io.talaria.TestData;
 import io.talaria.placement.GpuCatalogue;
 import io.talaria.placement.GpuCatalogue.Gpu;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,6 +19,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -126,6 +131,71 @@ class PlanCommandTest {
                 split.equals("experts") ? 0 : 8, devices.get(1).get("layers").asInt(), 3);
     }
 
+    /** Every layer's experts are parted where the cards' room says, in whole blocks, and read at the same time. */
+    @Test
+    void dividedExpertsAreSharedByRoom() {
+        JsonNode one = json(0, MIXTRAL, "--gpu", "H200");
+        JsonNode equal = json(0, MIXTRAL, "--gpu", "H200,H200", "--split", "ffn");
+        JsonNode whole = json(0, MIXTRAL, "--gpu", "H200,H200", "--split", "experts");
+        // Of 7.9 GB that a token reads, 7.0 are experts': with them halved, 4.4 GB.
+        double gain = ceiling(equal) / ceiling(one);
+        assertTrue(gain > 1.7 && gain < 1.9, "times " + gain);
+        assertEquals(ceiling(whole), ceiling(equal), ceiling(whole) / 50);
+        assertEquals(0, sum(equal.get("devices"), "experts"));
+
+        JsonNode devices =
+                json(0, MIXTRAL, "--gpu", "RTX 4090,RTX 3060", "--split", "ffn").get("devices");
+        assertEquals(32 * 14336, sum(devices, "columns"));
+        long large = devices.get(0).get("columns").asLong();
+        long small = devices.get(1).get("columns").asLong();
+        assertTrue(large % 256 == 0 && small > 32 * 14336 / 4 && large > small, devices.toString());
+        assertEquals(28_446_965_760L, sum(devices, "weights_bytes"), 28_446_966);
+    }
+
+    private static double ceiling(JsonNode plan) {
+        return plan.get("ceiling_tokens_per_second").asDouble();
+    }
+
+    @Test
+    void theCpuTakesAsManyExpertsAsItIsGiven() {
+        String nano = "nano:Q8_0"; // two layers of eight experts
+        for (int count : new int[] {0, 3, 8}) {
+            JsonNode devices =
+                    json(0, nano, "--gpu", "H200", "--cpu-experts", "" + count).get("devices");
+            assertEquals("cpu:0", devices.get(1).get("name").asString());
+            assertEquals(2 * (8 - count), devices.get(0).get("experts").asInt());
+            assertEquals(2 * count, devices.get(1).get("experts").asInt());
+        }
+        JsonNode none = json(0, nano, "--gpu", "H200", "--cpu-experts", "auto");
+        assertEquals(0, none.get("devices").get(1).get("experts").asInt());
+        JsonNode two = json(0, nano, "--gpu", "H200,H200", "--cpu-experts", "2").get("devices");
+        assertEquals(4, two.get(2).get("experts").asInt());
+        assertEquals(6, two.get(0).get("experts").asInt(), 1);
+        // A card that is too small stays so.
+        JsonNode small = json(1, MIXTRAL, "--gpu", "RTX 3060", "--cpu-experts", "2");
+        assertEquals(64, small.get("devices").get(1).get("experts").asInt());
+    }
+
+    /** What one card has no room for, and no more: pages that cut into its room count. */
+    @ParameterizedTest
+    @CsvSource({"4096", "16384", "32768"})
+    void theCpuTakesWhatThereIsNoRoomFor(String context) {
+        String[] args = {"--gpu", "RTX 4090", "--cpu-experts", "auto", "-c", context};
+        Captured planned = plan(MIXTRAL, args);
+        Assumptions.assumeFalse(
+                planned.out().contains("its part on cpu"), "not tested: this machine has little memory");
+        JsonNode devices = json(0, MIXTRAL, args).get("devices");
+        JsonNode card = devices.get(0);
+        long taken = card.get("weights_bytes").asLong()
+                + card.get("kv_bytes").asLong()
+                + card.get("scratch_bytes").asLong()
+                + card.get("overhead_bytes").asLong();
+        long free = card.get("free_bytes").asLong();
+        long expert = 3L * 4096 * 14336 * 6 / 8; // bytes, and somewhat more than one has
+        assertTrue(taken <= free && taken > free - 4 * expert, taken + " of " + free);
+        assertEquals(256, sum(devices, "experts"));
+    }
+
     @Test
     void everyCardHasALine() {
         Captured printed = plan(MIXTRAL, "--gpu", "all");
@@ -161,8 +231,24 @@ class PlanCommandTest {
             {"--context 40000", "plan", "--shape", MIXTRAL, "--context", "40000"},
             {"--slots 0", "plan", "--shape", MIXTRAL, "--slots", "0"},
             {"--kv q4_0", "plan", "--shape", MIXTRAL, "--gpu", "H200", "--kv", "q4_0"},
-            {"not there yet", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "ffn"},
-            {"write experts or layers", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "rows"},
+            {"not there yet", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "auto"},
+            {"write experts, layers or ffn", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "rows"},
+            {
+                "256 columns in blocks of 256, too few",
+                "plan",
+                "--shape",
+                "nano:Q6_K",
+                "--gpu",
+                "H200,H200",
+                "--split",
+                "ffn"
+            },
+            {"write 0 to the 8 experts", "plan", "--shape", MIXTRAL, "--gpu", "H200", "--cpu-experts", "9"},
+            {"write 0 to the 8 experts", "plan", "--shape", MIXTRAL, "--gpu", "H200", "--cpu-experts", "all"},
+            {"goes with --split experts", "plan", "--shape", MIXTRAL, "--split", "ffn", "--cpu-experts", "2"},
+            {"there is only the cpu", "plan", "--shape", MIXTRAL, "--device", "cpu,cpu", "--cpu-experts", "2"},
+            {"for one list of devices", "plan", "--shape", MIXTRAL, "--gpu", "all", "--cpu-experts", "2"},
+            {"--cpu-experts and --placement", "plan", "--cpu-experts", "auto", "--placement", "x.json"},
             {"for one list of devices", "plan", "--shape", MIXTRAL, "--gpu", "all", "--placement-out", "x.json"},
             {"fits always", "plan", "--shape", MIXTRAL, "--device", "reference"},
         };
@@ -219,6 +305,84 @@ class PlanCommandTest {
         assertEquals(code, refused.code(), refused.err());
         assertTrue(refused.err().contains(sentence), refused.err());
         assertEquals("", refused.out());
+    }
+
+    /** A model of one layer, whose experts have 1280 columns in blocks of 256. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "it has 1024 columns where the experts have 1280 | 'columns': [512,512]",
+                "begin at 500, within a block of 256 | 'columns': [500,780]",
+                "'columns' is not a number for each of the 2 devices | 'columns': [1280]",
+                "'columns' is not a number for each of the 2 devices | 'columns': 1280",
+                "-256 is no number of columns | 'columns': [-256,1536]",
+                "0.5 is no number of columns | 'columns': [0.5,1279.5]",
+                "either 'experts' or 'columns' | 'columns': [512,768], 'experts': [[0,1],[2,3]]",
+                "either 'experts' or 'columns' | 'column': [512,768]",
+            })
+    void wrongColumnsAreRefused(String sentence, String field) throws IOException {
+        String text = "{'devices': ['cpu','cpu'], 'layers': [{'home': 0, " + field + "}]}";
+        Path file = Files.writeString(folder.resolve("wrong.json"), text.replace('\'', '"'));
+        String wide = TestData.golden("wide-Q6_K.gguf").toString();
+        Captured refused = Captured.run("run", wide, "-p", "x", "-n", "1", "--placement", file.toString());
+        assertEquals(3, refused.code(), refused.err());
+        assertTrue(
+                refused.err().contains("wrong.json: layer 0: ") && refused.err().contains(sentence), refused.err());
+        assertEquals("", refused.out());
+    }
+
+    /** Chosen, written, read and computed again: the same bits; and close to those of one device. */
+    @Test
+    void dividedExpertsGoThroughAFile() throws IOException {
+        String wide = TestData.golden("wide-Q6_K.gguf").toString();
+        Path file = folder.resolve("placement.json");
+        String[] logits = {"logits", wide, "--tokens", "1,2,3,4,5,6,7,8,9", "--activations", "half", "--out"};
+        Path one = folder.resolve("one");
+        Path chosen = folder.resolve("chosen");
+        Path given = folder.resolve("given");
+        String[][] runs = {
+            with(logits, one.toString(), "--device", "cpu"),
+            with(
+                    logits,
+                    chosen.toString(),
+                    "--device",
+                    "cpu,cpu",
+                    "--split",
+                    "ffn",
+                    "--placement-out",
+                    file.toString()),
+            with(logits, given.toString(), "--placement", file.toString()),
+        };
+        for (String[] run : runs) {
+            Captured ran = Captured.run(run);
+            assertEquals(0, ran.code(), ran.err());
+        }
+        JsonNode layer = JsonMapper.builder()
+                .build()
+                .readTree(Files.readString(file))
+                .get("layers")
+                .get(0);
+        assertFalse(layer.has("experts"));
+        assertEquals(
+                1280,
+                layer.get("columns").get(0).asInt()
+                        + layer.get("columns").get(1).asInt());
+        assertTrue(layer.get("columns").get(0).asInt() > 0
+                && layer.get("columns").get(1).asInt() > 0);
+        assertArrayEquals(Files.readAllBytes(chosen), Files.readAllBytes(given));
+        double error = GoldenModels.nmse(floats(chosen), floats(one));
+        assertTrue(error > 0 && error <= 1e-7, "" + error);
+    }
+
+    private static float[] floats(Path file) throws IOException {
+        float[] values = new float[(int) Files.size(file) / Float.BYTES];
+        ByteBuffer.wrap(Files.readAllBytes(file))
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .asFloatBuffer()
+                .get(values);
+        return values;
     }
 
     @Test

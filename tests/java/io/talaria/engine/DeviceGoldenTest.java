@@ -12,7 +12,6 @@ import io.talaria.engine.LogitsRunner.Setting;
 import io.talaria.engine.LogitsRunner.Way;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -23,9 +22,6 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Every device that is here against the golden logits, in both modes of activations. */
 class DeviceGoldenTest {
-    /** A median over fewer rows says nothing of int8 rounding, which turns choices over here and there. */
-    private static final int ENOUGH_ROWS = 20;
-
     /** What the emulator, and a processor that plays a GPU, have time for; ci/test.sh --all runs all files there. */
     private static final Set<String> ON_SLOW =
             Set.of("nano-F16.gguf", "nano-Q4_K_M.gguf", "gqa128-Q8_0.gguf", "wide-Q6_K.gguf");
@@ -62,14 +58,11 @@ class DeviceGoldenTest {
         for (int i = 0; i < prompts.size(); i++) {
             int[] company = prompts.get((i + 1) % 2).tokens();
             for (Way way : Way.of(device)) {
-                checkHalf(prompts.get(i).first(way.limit()), way.apply(half, company));
+                Prompt prompt = prompts.get(i).first(way.limit());
+                Setting setting = way.apply(half, company);
+                GoldenBounds.assertHalf(prompt, LogitsRunner.logits(prompt, setting), setting);
             }
         }
-    }
-
-    private static void checkHalf(Prompt prompt, Setting setting) throws IOException {
-        double median = GoldenModels.median(prompt.errors(LogitsRunner.logits(prompt, setting)));
-        assertTrue(median <= 1.5e-6, () -> prompt.file() + " " + prompt.number() + " " + setting + ": " + median);
     }
 
     @ParameterizedTest
@@ -81,29 +74,12 @@ class DeviceGoldenTest {
             int[] company = prompts.get((i + 1) % 2).tokens();
             for (Way way : Way.of(device)) {
                 Prompt prompt = prompts.get(i).first(way.limit());
-                if (prompt.rows().length >= ENOUGH_ROWS) {
-                    checkInt8(prompt, way.apply(int8, company));
+                if (GoldenBounds.isEnoughForInt8(prompt)) {
+                    Setting setting = way.apply(int8, company);
+                    GoldenBounds.assertInt8(prompt, LogitsRunner.logits(prompt, setting), setting);
                 }
             }
         }
-    }
-
-    private static void checkInt8(Prompt prompt, Setting setting) throws IOException {
-        double[] errors = prompt.errors(LogitsRunner.logits(prompt, setting));
-        double median = GoldenModels.median(errors);
-        String what = prompt.file() + " " + prompt.number() + " " + setting + ": ";
-        if (prompt.int8Median(32).isEmpty()) {
-            assertTrue(median <= 1.5e-6, what + median);
-            return;
-        }
-        int stated = prompt.int8RowsOver(32);
-        if (stated * 10 > errors.length) {
-            return; // more than one row in ten flips by rounding alone: such prompts are held to half
-        }
-        double bound = 1.3 * prompt.int8Median(32).get();
-        assertTrue(median <= bound, what + median + ", bound " + bound);
-        long over = Arrays.stream(errors).filter(error -> error > 1e-2).count();
-        assertTrue(over <= stated + errors.length / 10.0, what + over + " rows over 1e-2, stated " + stated);
     }
 
     /**
@@ -120,7 +96,8 @@ class DeviceGoldenTest {
         for (int i = 0; i < errors.length; i++) {
             errors[i] = GoldenModels.nmse(computed[i], expected[i]);
         }
-        double bound = device.startsWith("cpu") ? 1.5e-6 : 1.5e-6 + Math.sqrt(1.5e-6) / 32;
+        double half = GoldenBounds.HALF;
+        double bound = device.startsWith("cpu") ? half : half + Math.sqrt(half) / 32;
         assertTrue(GoldenModels.median(errors) <= bound, file + ": " + GoldenModels.median(errors));
         double rounding = GoldenModels.median(prompt.errors(expected));
         assertTrue(rounding > 1e-9, file + ": a Q8_0 cache that rounds nothing: " + rounding);

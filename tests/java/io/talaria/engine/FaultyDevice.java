@@ -1,13 +1,22 @@
 package io.talaria.engine;
 
 import io.talaria.backend.Device;
+import io.talaria.backend.DeviceException;
 import io.talaria.backend.Tensor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
+import java.util.Optional;
+import java.util.Set;
 
-/** A device that tells a test of its loads, runs and reads, before and after it does them. */
+/**
+ * A device that tells a test of its loads, runs and reads, before and after it does them. Once a test has had it lost, it
+ * refuses everything else, as a real one does.
+ */
 final class FaultyDevice {
+    /** What a lost device still does. */
+    private static final Set<String> HARMLESS = Set.of("close", "info", "memory");
+
     private final Device real;
     /** Called before each run with its number, from 0; what it throws the run throws. */
     private Runs beforeRun = number -> {};
@@ -16,6 +25,7 @@ final class FaultyDevice {
     private Runs beforeLoad = number -> {};
 
     private Reads afterRead = (source, target) -> {};
+    private Optional<DeviceException> loss = Optional.empty();
     private int runs;
     private int loads;
 
@@ -50,12 +60,13 @@ final class FaultyDevice {
     Device device() {
         return (Device) Proxy.newProxyInstance(
                 Device.class.getClassLoader(), new Class<?>[] {Device.class}, (proxy, method, args) -> {
-                    if (method.getName().equals("run")) {
-                        beforeRun.run(runs++);
+                    if (method.getName().equals("lost")) {
+                        return loss.isPresent() || real.lost();
                     }
-                    if (method.getName().equals("load")) {
-                        beforeLoad.run(loads++);
+                    if (loss.isPresent() && !HARMLESS.contains(method.getName())) {
+                        throw loss.get();
                     }
+                    before(method.getName());
                     try {
                         Object result = method.invoke(real, args);
                         if (method.getName().equals("read")) {
@@ -66,5 +77,18 @@ final class FaultyDevice {
                         throw e.getCause();
                     }
                 });
+    }
+
+    private void before(String method) {
+        try {
+            switch (method) {
+                case "run" -> beforeRun.run(runs++);
+                case "load" -> beforeLoad.run(loads++);
+                default -> {}
+            }
+        } catch (DeviceException e) {
+            loss = e.kind() == DeviceException.Kind.LOST ? Optional.of(e) : loss;
+            throw e;
+        }
     }
 }

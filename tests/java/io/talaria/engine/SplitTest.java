@@ -1,6 +1,15 @@
 package io.talaria.engine;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static io.talaria.engine.SplitRig.any;
+import static io.talaria.engine.SplitRig.assertBits;
+import static io.talaria.engine.SplitRig.assumeHere;
+import static io.talaria.engine.SplitRig.bitsOfOne;
+import static io.talaria.engine.SplitRig.columns;
+import static io.talaria.engine.SplitRig.experts;
+import static io.talaria.engine.SplitRig.layers;
+import static io.talaria.engine.SplitRig.logits;
+import static io.talaria.engine.SplitRig.open;
+import static io.talaria.engine.SplitRig.options;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -12,7 +21,6 @@ import io.talaria.backend.Activations;
 import io.talaria.backend.Backends;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
-import io.talaria.backend.OpenOptions;
 import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
 import io.talaria.model.LoadProgress;
@@ -22,86 +30,28 @@ import io.talaria.model.Placement;
 import io.talaria.model.Placement.LayerPlace;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
-import java.util.ArrayList;
-import java.util.Arrays;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Random;
-import java.util.stream.IntStream;
+import java.util.function.Function;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A model over several devices: the same bits as on one of the same kind, whoever has what. */
+/**
+ * A model over several devices: the same bits as on one of the same kind, whoever has which experts and layers; and within
+ * the bounds of one device where kinds are mixed or experts divided.
+ */
 class SplitTest {
     private static final String NANO = "nano-Q4_K_M.gguf";
+    private static final String WIDE = "wide-Q6_K.gguf";
     private static final int RANDOM_PLACEMENTS = Boolean.getBoolean("talaria.all") ? 1000 : 100;
-    private static final OpenOptions ONE_THREAD = new OpenOptions(1);
-
-    /** Devices of the names, opened. */
-    private static List<Device> open(List<String> names) {
-        return names.stream().map(name -> Backends.open(name, ONE_THREAD)).toList();
-    }
-
-    /** The logits of a prompt's known rows, {@code [row][V]}. */
-    private static float[][] logits(
-            Model model, List<Device> devices, Placement placement, Prompt prompt, int chunk, DecoderOptions base)
-            throws IOException {
-        List<float[]> rows = new ArrayList<>();
-        try (Decoder decoder = Decoder.load(model, devices, placement, base, LoadProgress.NONE)) {
-            PromptLogits.run(
-                    decoder,
-                    List.of(prompt.tokens()),
-                    chunk,
-                    position -> Arrays.binarySearch(prompt.rows(), position) >= 0,
-                    (position, logits) -> {
-                        float[] row = new float[logits.remaining()];
-                        logits.get(row);
-                        rows.add(row);
-                    });
-        }
-        return rows.toArray(float[][]::new);
-    }
-
-    private static DecoderOptions options(Activations activations, Prompt prompt, int chunk) {
-        int blocks = DecoderOptions.blocksFor(prompt.tokens().length);
-        return DecoderOptions.of(activations, TensorType.F16, blocks, chunk).withLogits();
-    }
-
-    private static Placement layers(ModelConfig config, int devices) {
-        return new Placement(IntStream.range(0, config.layers())
-                .mapToObj(layer -> LayerPlace.whole(layer * devices / config.layers(), config.experts()))
-                .toList());
-    }
-
-    private static Placement experts(ModelConfig config, int devices) {
-        List<Integer> turns =
-                IntStream.range(0, config.experts()).mapToObj(e -> e % devices).toList();
-        return new Placement(IntStream.range(0, config.layers())
-                .mapToObj(layer -> new LayerPlace(0, turns))
-                .toList());
-    }
-
-    /** Any device may be a layer's home, and any have any of its experts, or none of them. */
-    private static Placement any(ModelConfig config, int devices, Random random) {
-        List<LayerPlace> places = new ArrayList<>();
-        for (int layer = 0; layer < config.layers(); layer++) {
-            int among = 1 + random.nextInt(devices);
-            List<Integer> experts = new ArrayList<>();
-            for (int expert = 0; expert < config.experts(); expert++) {
-                experts.add((devices - 1 + random.nextInt(among)) % devices);
-            }
-            places.add(new LayerPlace(random.nextInt(devices), experts));
-        }
-        return new Placement(places);
-    }
-
-    private static void assertBits(float[][] expected, float[][] computed, Object what) {
-        assertEquals(expected.length, computed.length);
-        for (int row = 0; row < expected.length; row++) {
-            assertArrayEquals(expected[row], computed[row], what + ", row " + row);
-        }
-    }
 
     @ParameterizedTest
     @ValueSource(strings = {NANO, "nano-split-Q4_K_M.gguf", "wide-Q6_K.gguf"})
@@ -116,32 +66,65 @@ class SplitTest {
     @ParameterizedTest
     @ValueSource(ints = {1, 7, 40})
     void expertsAndLayersOverTheEmulatorGiveTheBitsOfOne(int chunk) throws IOException {
-        assumeEmulator();
+        List<String> two = List.of("simt:0", "simt:0");
+        assumeHere(two);
         Prompt prompt = GoldenModels.prompts(NANO).getFirst().first(chunk == 1 ? 8 : 40);
-        bitsOfOne(NANO, prompt, List.of("simt", "simt"), Activations.INT8, chunk);
+        bitsOfOne(NANO, prompt, two, Activations.INT8, chunk);
     }
 
-    private static void assumeEmulator() {
-        boolean here = Backends.all().stream()
-                .anyMatch(b -> b.name().equals("simt") && b.unavailable().isEmpty());
-        Assumptions.assumeTrue(here, "not tested: the emulator was not built");
+    /** The same device opened more than once. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 7})
+    void expertsAndLayersOverOpenClGiveTheBitsOfOne(int chunk) throws IOException {
+        List<String> three = List.of("opencl:0", "opencl:0", "opencl:0");
+        assumeHere(three);
+        Prompt prompt = GoldenModels.prompts(NANO).getFirst().first(chunk == 1 ? 8 : 30);
+        bitsOfOne(NANO, prompt, three, Activations.INT8, chunk);
     }
 
-    private static void bitsOfOne(String file, Prompt prompt, List<String> names, Activations mode, int chunk)
-            throws IOException {
-        List<Device> devices = open(names);
-        try (Model model = Model.open(TestData.golden(file))) {
-            DecoderOptions options = options(mode, prompt, chunk);
-            List<Device> one = devices.subList(0, 1);
-            float[][] expected = logits(model, one, Placement.single(model.config()), prompt, chunk, options);
-            for (Placement placement : List.of(
-                    experts(model.config(), devices.size()),
-                    layers(model.config(), devices.size()),
-                    any(model.config(), devices.size(), new Random(3)))) {
-                assertBits(expected, logits(model, devices, placement, prompt, chunk, options), placement);
+    /** Two of OpenCL's devices, which PoCL makes of one processor: in a process of its own, as a driver looks but once. */
+    @Test
+    void twoDevicesOfOpenClShareAModel() throws Exception {
+        assumeHere(List.of("opencl:0"));
+        ProcessBuilder builder = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:+UseSerialGC",
+                "-Xmx512m",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                TwoOpenClDevices.class.getName());
+        builder.environment().put("POCL_DEVICES", "pthread pthread");
+        Process process = builder.redirectErrorStream(true).start();
+        String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        int code = process.waitFor();
+        Assumptions.assumeFalse(out.contains(TwoOpenClDevices.ONE), "not tested: OpenCL has one device alone");
+        assertEquals(0, code, out);
+        assertTrue(out.contains(TwoOpenClDevices.PASSED), out);
+    }
+
+    /** The main class of that process. */
+    static final class TwoOpenClDevices {
+        static final String ONE = "there is but one device";
+        static final String PASSED = "all results are as they should be";
+
+        private TwoOpenClDevices() {}
+
+        public static void main(String[] args) throws IOException {
+            boolean two = Backends.all().stream()
+                    .flatMap(backend -> backend.devices().stream())
+                    .anyMatch(info -> info.device().equals("opencl:1"));
+            if (!two) {
+                System.out.println(ONE);
+                return;
             }
-        } finally {
-            devices.forEach(Device::close);
+            List<String> names = List.of("opencl:0", "opencl:1");
+            bitsOfOne(NANO, GoldenModels.prompts(NANO).getFirst().first(20), names, Activations.INT8, 7);
+            Prompt prompt = GoldenModels.prompts(WIDE).get(1);
+            within(WIDE, names, Activations.INT8, prompt, 9, config -> columns(config, List.of(512, 768)));
+            List<String> three = List.of("cpu", "opencl:1", "opencl:0");
+            within(WIDE, three, Activations.INT8, prompt, 9, config -> columns(config, List.of(512, 512, 256)));
+            System.out.println(PASSED);
         }
     }
 
@@ -167,73 +150,109 @@ class SplitTest {
 
     /** Devices of different kinds, the Java reference among them: rows travel through host memory. */
     @ParameterizedTest
-    @ValueSource(strings = {"cpu,simt", "simt,cpu", "cpu,reference", "reference,cpu"})
-    void devicesOfDifferentKindsAreWithinTheBound(String names) throws IOException {
-        if (names.contains("simt")) {
-            assumeEmulator();
-        }
-        List<Device> devices = open(List.of(names.split(",")));
+    @ValueSource(
+            strings = {
+                "cpu,simt",
+                "simt,cpu",
+                "cpu,reference",
+                "reference,cpu",
+                "cpu,opencl:0",
+                "opencl:0,simt:0,cpu",
+                "cpu,opencl:0,reference"
+            })
+    void devicesOfDifferentKindsAreWithinTheBound(String list) throws IOException {
+        List<String> names = List.of(list.split(","));
+        assumeHere(names);
         Prompt prompt = GoldenModels.prompts(NANO).getFirst().first(40);
-        try (Model model = Model.open(TestData.golden(NANO))) {
-            DecoderOptions options = options(Activations.HALF, prompt, 13);
-            for (Placement placement : List.of(experts(model.config(), 2), layers(model.config(), 2))) {
-                float[][] computed = logits(model, devices, placement, prompt, 13, options);
-                double median = GoldenModels.median(prompt.errors(computed));
-                assertTrue(median <= 1.5e-6, names + ": " + median);
+        within(NANO, names, Activations.HALF, prompt, 13, config -> experts(config, names.size()));
+        within(NANO, names, Activations.HALF, prompt, 13, config -> layers(config, names.size()));
+    }
+
+    /** Where blocks of down let an expert's columns be divided: F is 256 in nano and gqa128, and 1280 in wide. */
+    static Stream<Arguments> divided() {
+        return Stream.of(
+                Arguments.of("nano-F16.gguf", List.of(128, 128)),
+                Arguments.of("nano-F16.gguf", List.of(96, 32, 128)),
+                Arguments.of("nano-Q8_0.gguf", List.of(32, 224)),
+                Arguments.of("nano-Q8_0.gguf", List.of(96, 96, 64)),
+                Arguments.of("gqa128-Q8_0.gguf", List.of(160, 96)),
+                Arguments.of("gqa128-Q8_0.gguf", List.of(0, 128, 128)),
+                Arguments.of("wide-Q6_K.gguf", List.of(768, 512)),
+                Arguments.of("wide-Q6_K.gguf", List.of(256, 1024, 0)),
+                Arguments.of("wide-Q4_K_M.gguf", List.of(1024, 256)),
+                Arguments.of("wide-Q4_K_M.gguf", List.of(256, 512, 512)));
+    }
+
+    @ParameterizedTest
+    @MethodSource("divided")
+    void dividedExpertsAreWithinTheBounds(String file, List<Integer> columns) throws IOException {
+        List<String> names = Collections.nCopies(columns.size(), "cpu");
+        for (Prompt prompt : GoldenModels.prompts(file)) {
+            for (Activations mode : List.of(Activations.HALF, Activations.INT8)) {
+                within(file, names, mode, prompt.first(150), 1, config -> columns(config, columns));
+                within(file, names, mode, prompt.first(600), 16, config -> columns(config, columns));
+            }
+        }
+    }
+
+    /** Devices with narrow parts, of which the tiles of matrix units have to leave some out. */
+    @ParameterizedTest
+    @ValueSource(strings = {"simt:0,simt:0", "opencl:0,opencl:0", "cpu,simt:0,opencl:0"})
+    void dividedExpertsOnOtherDevicesAreWithinTheBounds(String list) throws IOException {
+        List<String> names = List.of(list.split(","));
+        assumeHere(names);
+        List<Integer> narrow = names.size() == 2 ? List.of(96, 160) : List.of(32, 128, 96);
+        List<Integer> wide = names.size() == 2 ? List.of(512, 768) : List.of(256, 512, 512);
+        for (int chunk : new int[] {1, 27}) {
+            Prompt six = GoldenModels.prompts("wide-Q6_K.gguf").get(1).first(chunk == 1 ? 6 : 27);
+            within("wide-Q6_K.gguf", names, Activations.HALF, six, chunk, config -> columns(config, wide));
+            within("wide-Q6_K.gguf", names, Activations.INT8, six, chunk, config -> columns(config, wide));
+            if (TestData.hasGolden("nano-Q8_0.gguf")) {
+                Prompt eight = GoldenModels.prompts("nano-Q8_0.gguf").get(1).first(chunk == 1 ? 6 : 27);
+                within("nano-Q8_0.gguf", names, Activations.HALF, eight, chunk, config -> columns(config, narrow));
+                within("nano-Q8_0.gguf", names, Activations.INT8, eight, chunk, config -> columns(config, narrow));
+            }
+        }
+    }
+
+    /** The file's golden logits, on devices that each have a part. */
+    private static void within(
+            String file,
+            List<String> names,
+            Activations mode,
+            Prompt prompt,
+            int chunk,
+            Function<ModelConfig, Placement> place)
+            throws IOException {
+        List<Device> devices = open(names);
+        try (Model model = Model.open(TestData.golden(file))) {
+            Placement placement = place.apply(model.config());
+            float[][] computed = logits(model, devices, placement, prompt, chunk, options(mode, prompt, chunk));
+            String how = names + " " + mode + ", chunk " + chunk + ", " + placement;
+            if (mode == Activations.HALF) {
+                GoldenBounds.assertHalf(prompt, computed, how);
+            } else if (GoldenBounds.isEnoughForInt8(prompt)) {
+                GoldenBounds.assertInt8(prompt, computed, how);
             }
         } finally {
             devices.forEach(Device::close);
         }
     }
 
-    /** A device that fails fails the request, as what it is; the others go on. */
-    @ParameterizedTest
-    @ValueSource(ints = {0, 1, 3})
-    void theSecondDeviceFails(int run) throws IOException {
-        Prompt prompt = GoldenModels.prompts(NANO).getFirst().first(6);
-        List<Device> devices = open(List.of("cpu", "cpu"));
-        FaultyDevice faulty = new FaultyDevice(devices.get(1));
-        try (Model model = Model.open(TestData.golden(NANO))) {
-            DecoderOptions options = options(Activations.INT8, prompt, 3);
-            Placement single = Placement.single(model.config());
-            List<Device> first = devices.subList(0, 1);
-            float[][] expected = logits(model, first, single, prompt, 3, options);
-            faulty.beforeRun(number -> {
-                if (number == run) {
-                    throw new DeviceException(DeviceException.Kind.LOST, "the second device is gone");
-                }
-            });
-            List<Device> both = List.of(devices.get(0), faulty.device());
-            DeviceException failure = assertThrows(
-                    DeviceException.class, () -> logits(model, both, experts(model.config(), 2), prompt, 3, options));
-            assertEquals(DeviceException.Kind.LOST, failure.kind());
-            assertBits(expected, logits(model, first, single, prompt, 3, options), "after the failure");
-        } finally {
-            devices.forEach(Device::close);
-        }
-    }
-
-    /** What the first device has been given is freed when the second has no room. */
     @Test
-    void theSecondDeviceHasNoRoom() throws IOException {
-        Prompt prompt = GoldenModels.prompts(NANO).getFirst().first(6);
+    void dividedExpertsGiveTheSameBitsInAnyBatch() throws IOException {
+        Prompt prompt = GoldenModels.prompts("wide-Q6_K.gguf").getFirst().first(30);
         List<Device> devices = open(List.of("cpu", "cpu"));
-        FaultyDevice faulty = new FaultyDevice(devices.get(1));
-        try (Model model = Model.open(TestData.golden(NANO))) {
-            DecoderOptions options = options(Activations.INT8, prompt, 3);
-            faulty.beforeLoad(number -> {
-                if (number == 4) {
-                    throw new DeviceException(DeviceException.Kind.OUT_OF_MEMORY, "the second device is full");
-                }
-            });
-            long before = devices.get(0).memory().total();
-            List<Device> both = List.of(devices.get(0), faulty.device());
-            DeviceException failure = assertThrows(
-                    DeviceException.class, () -> logits(model, both, experts(model.config(), 2), prompt, 3, options));
-            assertEquals(DeviceException.Kind.OUT_OF_MEMORY, failure.kind());
-            assertEquals(before, devices.get(0).memory().total());
-            assertEquals(0, devices.get(1).memory().weights());
-            logits(model, devices, experts(model.config(), 2), prompt, 3, options);
+        try (Model model = Model.open(TestData.golden("wide-Q6_K.gguf"))) {
+            Placement placement = columns(model.config(), List.of(512, 768));
+            float[][] expected = null;
+            for (int chunk : new int[] {30, 30, 1, 7}) {
+                DecoderOptions options =
+                        options(Activations.INT8, prompt, chunk).withBatchInvariance();
+                float[][] computed = logits(model, devices, placement, prompt, chunk, options);
+                expected = expected == null ? computed : expected;
+                assertBits(expected, computed, "chunk " + chunk);
+            }
         } finally {
             devices.forEach(Device::close);
         }
@@ -246,6 +265,10 @@ class SplitTest {
             DecoderOptions options = DecoderOptions.of(Activations.INT8, TensorType.F16, 1, 1);
             for (Placement wrong : List.of(
                     experts(model.config(), 2),
+                    columns(model.config(), List.of()),
+                    columns(model.config(), List.of(128)),
+                    columns(model.config(), List.of(128, 128)),
+                    new Placement(Collections.nCopies(2, new LayerPlace(0, List.of(0), List.of(256)))),
                     new Placement(List.of(LayerPlace.whole(0, 8))),
                     new Placement(List.of(LayerPlace.whole(0, 8), LayerPlace.whole(0, 7))),
                     new Placement(List.of(LayerPlace.whole(0, 8), LayerPlace.whole(-1, 8))))) {

@@ -18,6 +18,7 @@ import io.talaria.model.DecoderOptions;
 import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
 import io.talaria.model.ModelSummary;
+import io.talaria.model.Placement.LayerPlace;
 import io.talaria.placement.MemoryPlan.Share;
 import io.talaria.placement.Planner.Places;
 import io.talaria.quant.Recipe;
@@ -29,8 +30,10 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What is planned is what is allocated, on every device that can be planned. */
@@ -104,6 +107,57 @@ class PlanActualTest {
                 long used = before - Backends.info(planned.device()).freeBytes();
                 assertTrue(
                         used <= share.bytes(), used + " bytes are allocated where " + share.bytes() + " were planned");
+            }
+        }
+    }
+
+    /** Lists of devices, times splits, formats and modes; experts of 1280 columns, which are five blocks of 256. */
+    static Stream<Arguments> splits() {
+        List<Arguments> splits = new ArrayList<>();
+        SyntheticShape wide = new SyntheticShape("wide", 256, 3, 4, 2, 64, 1280, 8, 2, 512, 8192);
+        Random random = new Random(9);
+        for (String names : List.of("cpu,cpu", "cpu,cpu,cpu", "simt:0,simt:0", "simt:0,cpu")) {
+            for (Split split : Split.values()) {
+                for (Recipe recipe : List.of(Recipe.Q4_K_M, Recipe.Q6_K, Recipe.Q8_0, Recipe.F16)) {
+                    TensorType kv = random.nextBoolean() ? TensorType.F16 : TensorType.Q8_0;
+                    Case planned = new Case(
+                            names,
+                            wide,
+                            recipe,
+                            2 + random.nextInt(500),
+                            1 + random.nextInt(4),
+                            kv,
+                            random.nextBoolean());
+                    splits.add(Arguments.of(planned, split));
+                }
+            }
+        }
+        return splits.stream();
+    }
+
+    @ParameterizedTest
+    @MethodSource("splits")
+    void whatIsPlannedForSeveralIsAllocated(Case planned, Split split) throws IOException {
+        List<String> names = List.of(planned.device().split(","));
+        Assumptions.assumeTrue(
+                names.stream().allMatch(name -> name.equals("cpu") || devices().contains(name)),
+                "not tested: the emulator was not built");
+        try (Model model = SyntheticModel.open(planned.shape(), planned.recipe());
+                Deployment deployment = Deployment.open(
+                        model, names, new OpenOptions(2), new Places.By(split), planned.setting(), LoadProgress.NONE)) {
+            MemoryPlan plan = deployment.plan().orElseThrow();
+            long weights = 0;
+            for (int i = 0; i < names.size(); i++) {
+                MemoryUse use = plan.shares().get(i).use();
+                assertEquals(use, deployment.devices().get(i).memory(), names.get(i) + ", the " + i + "th");
+                weights += use.weights();
+            }
+            assertTrue(weights >= ModelSummary.of(model).weightBytes(), weights + " bytes of weights on all");
+            boolean equal = !planned.device().equals("simt:0,cpu"); // the cpu has what the emulator has no room for
+            for (LayerPlace layer : plan.placement().layers()) {
+                assertEquals(split == Split.FFN, layer.isDivided());
+                boolean onAll = layer.sources().size() == names.size();
+                assertEquals(equal && split != Split.LAYERS, onAll, layer.toString());
             }
         }
     }
