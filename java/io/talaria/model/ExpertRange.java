@@ -59,18 +59,19 @@ record ExpertRange(TensorSource all, Shape shape, long start, long stride, long 
             int at = target.position();
             long position = start + offset / length * stride;
             long within = offset % length;
-            int done = (int) Math.min(target.remaining(), length - within);
             int pieces = within > 0 ? 0 : (int) ((target.remaining() + stride - length) / stride);
+            int done;
             if (pieces < 2) {
-                all.read(position + within, target.slice(at, done));
+                done = (int) Math.min(target.remaining(), length - within);
+                GgufSource.readPart(target, done, some -> all.read(position + within, some));
             } else {
-                all.read(position, target.slice(at, (int) ((pieces - 1) * stride + length)));
+                done = pieces * (int) length;
+                GgufSource.readPart(target, (int) ((pieces - 1) * stride + length), some -> all.read(position, some));
                 for (int i = 1; i < pieces; i++) {
                     target.put(at + i * (int) length, target, at + i * (int) stride, (int) length);
                 }
-                done = pieces * (int) length;
+                target.position(at + done);
             }
-            target.position(at + done);
             offset += done;
         }
     }

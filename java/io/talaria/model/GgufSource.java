@@ -27,9 +27,26 @@ record GgufSource(GgufFile file, String name, TensorType type, Shape shape, List
             GgufTensor part = parts.get(Math.toIntExact(offset / partBytes));
             long within = offset % partBytes;
             int length = (int) Math.min(target.remaining(), partBytes - within);
-            file.read(part, within, target.slice(target.position(), length));
-            target.position(target.position() + length);
+            readPart(target, length, some -> file.read(part, within, some));
             offset += length;
         }
+    }
+
+    /** What fills a buffer up to its limit. */
+    @FunctionalInterface
+    interface Filler {
+        void fill(ByteBuffer target) throws IOException;
+    }
+
+    /**
+     * Has the next bytes of a buffer filled, and leaves it behind them. The buffer itself is lent and no slice of it: where a
+     * slice went from one source to the next, the compiler of OpenJDK 25.0.3 was seen to lose it (a NullPointerException at a buffer
+     * that had just been read into).
+     */
+    static void readPart(ByteBuffer target, int length, Filler filler) throws IOException {
+        int begin = target.position();
+        int limit = target.limit();
+        filler.fill(target.limit(begin + length));
+        target.limit(limit).position(begin + length);
     }
 }

@@ -41,8 +41,7 @@ record HeldExperts(TensorSource all, List<Integer> held) implements TensorSource
             int plane = held.get(Math.toIntExact(offset / planeBytes));
             long within = offset % planeBytes;
             int length = (int) Math.min(target.remaining(), planeBytes - within);
-            all.read(plane * planeBytes + within, target.slice(target.position(), length));
-            target.position(target.position() + length);
+            GgufSource.readPart(target, length, some -> all.read(plane * planeBytes + within, some));
             offset += length;
         }
     }
