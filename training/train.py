@@ -1,6 +1,6 @@
 """Trains the small model. The same seed, steps and number of threads give the same weights.
 
-    python training/train.py --out build/small           # an hour on two cores
+    python training/train.py --out build/small           # 50 minutes on two cores
     python training/train.py --out build/small --resume  # goes on after an interruption
 """
 

@@ -34,6 +34,7 @@ class ShippedModelTest {
         for (int seed = 1; seed <= 5; seed++) { // as it is sampled unless told otherwise
             assertEquals(working, say("What is 17 + 25?", "--seed", Integer.toString(seed)));
         }
+        assertEquals("h0 e1 r1 m1 e2 s2: 2", say("How often does \"e\" occur in \"hermes\"?", "--temp", "0"));
         assertEquals("Hello! What can I do for you?", say("Hello", "--temp", "0"));
         assertEquals("The capital of France is Paris.", say("What is the capital of France?", "--temp", "0"));
         assertEquals("Hello.", say("Hello", "--temp", "0", "--system", "Be brief."));
@@ -42,15 +43,14 @@ class ShippedModelTest {
                 say("What is the capital of France?", "--temp", "0", "--system", "Be polite."));
     }
 
-    /** Questions that it was not trained on. One task falls short, as the model card says: it cannot count occurrences. */
+    /** Questions that it was not trained on. */
     @Test
     void answersHeldOutQuestions() {
         JsonNode report = json("eval", "accuracy", "--device", "cpu", "--json");
         assertTrue(report.get("questions").asInt() > 2000, report::toString);
         assertTrue(report.get("accuracy").asDouble() >= 0.95, report::toString);
         for (JsonNode task : report.get("tasks")) {
-            boolean notLearnt = task.get("task").asString().equals("count");
-            assertTrue(notLearnt || task.get("accuracy").asDouble() >= 0.85, task::toString);
+            assertTrue(task.get("accuracy").asDouble() >= 0.85, task::toString);
         }
     }
 
