@@ -40,6 +40,12 @@ public final class Planner {
          *     {@link Split#EXPERTS} alone
          */
         record By(Split split, OptionalInt cpuExperts) implements Places {
+            public By {
+                if (cpuExperts.isPresent() && split != Split.EXPERTS) {
+                    throw new IllegalArgumentException("a number of experts for the cpu goes with a split by experts");
+                }
+            }
+
             public By(Split split) {
                 this(split, OptionalInt.empty());
             }

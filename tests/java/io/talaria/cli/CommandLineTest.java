@@ -276,7 +276,7 @@ class CommandLineTest {
                         with(logits, "1", "--activations", "int8", "--activation-block", "64")),
                 mistake(2, "no such file", with(logits, "1", "--with", "/nowhere/at/all")),
                 mistake(2, "there is no folder", "logits", nano, "--tokens", "1", "--out", "/nowhere/at/all"),
-                mistake(2, "not there yet", with(logits, "1", "--device", "cpu,cpu", "--split", "ffn")),
+                mistake(2, "too few to divide", with(logits, "1", "--device", "cpu,cpu", "--split", "ffn")),
                 mistake(4, "there is no backend 'vulkan'", with(logits, "1", "--device", "vulkan:0")),
                 mistake(4, "there is no cpu:7", with(logits, "1", "--device", "cpu:7")),
                 mistake(4, "is no device", with(logits, "1", "--device", "the fast one")),
