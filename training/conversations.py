@@ -274,6 +274,12 @@ def for_examination(turn):
     return turn.key.startswith(HELD) if turn.task == "fact" else held_out(turn.key)
 
 
+def asked(turn):
+    """Whether the examination may ask this: not if it is a taught question without its full stop, as people type."""
+    bare = turn.task == "talk" and turn.question[-1].isalpha()
+    return for_examination(turn) and (not bare or held_out(turn.key + "."))
+
+
 # --- talk ---------------------------------------------------------------------------------------------------------
 
 NAMES = ("Ada Adam Alan Alice Amir Anna Anton Ben Bruno Carl Carla Chen Clara Dan David Dora Ella Emil Emma Eva Felix "
@@ -419,7 +425,7 @@ def examine(rng, task):
     manner = rng.choice(["terse", "polite"]) if task == "manner" else "plain"
     some = turns(rng, task if task in EXAMINED else None)
     wanted = 2 if task in ("follow_up", "name") else 1
-    if len(some) != wanted or not for_examination(some[-1]):
+    if len(some) != wanted or not asked(some[-1]):
         return None
     messages = []
     system = rng.choice(MANNERS[manner])
