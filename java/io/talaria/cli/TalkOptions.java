@@ -41,7 +41,7 @@ final class TalkOptions {
         }
         Model opened = ModelPath.openOrDefault(model);
         TalariaBuilder builder = choice.configure(Talaria.builder(opened))
-                .places(places(opened))
+                .places(places(opened, choice))
                 .context(context == null ? 0 : context)
                 .parallel(1)
                 .batchInvariant(batchInvariant)
@@ -52,7 +52,7 @@ final class TalkOptions {
                 talaria.deployment().report().forEach(System.err::println);
             }
             if (talaria.deployment().plan().isPresent()) {
-                split.write(choice.devices(), talaria.deployment().plan().get().placement());
+                split.write(choice.devices(), talaria.deployment().plan().get());
             }
             return talaria;
         } catch (IllegalArgumentException e) {
@@ -61,9 +61,9 @@ final class TalkOptions {
     }
 
     /** The model is closed if its placement is refused. */
-    private Places places(Model opened) throws IOException {
+    private Places places(Model opened, DeviceOptions.Choice choice) throws IOException {
         try {
-            return split.places(opened);
+            return split.places(opened, choice);
         } catch (IOException | RuntimeException e) {
             try (opened) {
                 throw e;
