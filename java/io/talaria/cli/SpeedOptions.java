@@ -59,6 +59,13 @@ final class SpeedOptions {
                             + " measured, and the cpu's layers take none.")
     private String overhead;
 
+    @Option(
+            names = "--apart",
+            description =
+                    "A device that is named twice is two, each with that bandwidth, as a processor is with half of its"
+                            + " threads for each. Default: it is one, and takes the sum of what both do.")
+    private boolean apart;
+
     /** Two numbers of microseconds. */
     record Overhead(double layer, double step) {}
 
@@ -78,6 +85,11 @@ final class SpeedOptions {
             throw new BadArgumentException("--link " + link + ": write GB/s,microseconds or one of " + names);
         }
         return Optional.of(new Link(link, numbers.get(0), numbers.get(1), "as given"));
+    }
+
+    /** Whether one device, named twice, is two pieces of hardware. */
+    boolean apart() {
+        return apart;
     }
 
     Exchange exchange() {

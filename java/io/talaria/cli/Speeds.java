@@ -69,7 +69,7 @@ record Speeds(List<Worker> workers, Costs costs, List<String> assumptions, Optio
                 double speed = first < i
                         ? workers.get(first).gigabytesPerSecond()
                         : efficiency * bandwidth(opened.get(i), says);
-                workers.add(worker(name, first, speed, i, names.size(), options));
+                workers.add(worker(name, options.apart() ? i : first, speed, i, names.size(), options));
             }
             says.add(format("kernels read %.2f of that (%s)", efficiency, source(options)));
             Optional<LinkProbe.Result> probe = probe(opened);
