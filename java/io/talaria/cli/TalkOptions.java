@@ -44,7 +44,7 @@ final class TalkOptions {
         }
         Model opened = ModelPath.openOrDefault(model);
         TalariaBuilder builder = choice.configure(Talaria.builder(opened))
-                .places(places(opened))
+                .places(places(opened, choice))
                 .context(context == null ? 0 : context)
                 .parallel(1)
                 .batchInvariant(batchInvariant)
@@ -61,7 +61,7 @@ final class TalkOptions {
                     long memory = Backends.info(SplitOptions.CPU).memoryBytes();
                     System.err.println(DeviceChoice.notice(plan, memory));
                 }
-                split.write(added ? plan.names() : choice.devices(), plan.placement());
+                split.write(added ? plan.names() : choice.devices(), plan);
             }
             return talaria;
         } catch (IllegalArgumentException e) {
@@ -70,9 +70,9 @@ final class TalkOptions {
     }
 
     /** The model is closed if its placement is refused. */
-    private Places places(Model opened) throws IOException {
+    private Places places(Model opened, DeviceOptions.Choice choice) throws IOException {
         try {
-            return split.places(opened);
+            return split.places(opened, choice);
         } catch (IOException | RuntimeException e) {
             try (opened) {
                 throw e;

@@ -30,7 +30,7 @@ public final class DeviceChoice {
             Model model, String best, OpenOptions opening, Planner.Places places, PlanSetting setting)
             throws IOException {
         model.requireExperts();
-        if (places instanceof Planner.Places.Given) {
+        if (!(places instanceof Planner.Places.By by) || by.split() != Split.EXPERTS) {
             return List.of(best);
         }
         Optional<List<PlanDevice>> alone = PlanDevice.present(List.of(best), opening, device -> OptionalDouble.empty());
