@@ -4,12 +4,14 @@ import io.talaria.placement.LinkProbe;
 import io.talaria.placement.Simulation;
 import io.talaria.placement.Simulation.Time;
 import io.talaria.placement.Strategy;
+import io.talaria.placement.Strategy.Kind;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * A simulation for people and programs.
@@ -24,9 +26,16 @@ record SimulationReport(String model, List<Row> rows, int prompt, Speeds speeds,
             return strategy.problem().isEmpty();
         }
 
-        /** Whether it is one device of several that might be compared with. */
-        boolean alone() {
-            return strategy.option().filter(String::isEmpty).isPresent();
+        /** What the command line has for it; empty if it is not there. */
+        Optional<String> option() {
+            return strategy.kind() == Kind.SPLIT ? Optional.of("--split " + strategy.name()) : Optional.empty();
+        }
+
+        String note() {
+            if (!possible()) {
+                return "no room: " + strategy.problem().get();
+            }
+            return strategy.kind() == Kind.ESTIMATE ? "not there yet" : option().orElse("");
         }
     }
 
@@ -57,9 +66,9 @@ record SimulationReport(String model, List<Row> rows, int prompt, Speeds speeds,
     }
 
     /** How much faster than the fastest device alone on which the model fits; empty if there is none. */
-    private Optional<Double> speedup(Optional<Time> time, java.util.function.Function<Row, Optional<Time>> of) {
+    private Optional<Double> speedup(Optional<Time> time, Function<Row, Optional<Time>> of) {
         Optional<Double> alone = rows.stream()
-                .filter(row -> row.alone() && row.possible())
+                .filter(row -> row.strategy().kind() == Kind.ALONE && row.possible())
                 .flatMap(row -> of.apply(row).stream())
                 .map(Time::total)
                 .min(Double::compare);
@@ -101,7 +110,7 @@ record SimulationReport(String model, List<Row> rows, int prompt, Speeds speeds,
     private Map<String, Object> facts(Row row) {
         Map<String, Object> facts = new LinkedHashMap<>();
         facts.put("name", row.strategy().name());
-        facts.put("option", row.strategy().option().orElse(null));
+        facts.put("option", row.option().orElse(null));
         facts.put("fits", row.possible());
         facts.put("problem", row.strategy().problem().orElse(null));
         facts.put(
@@ -151,10 +160,6 @@ record SimulationReport(String model, List<Row> rows, int prompt, Speeds speeds,
             System.out.println("|---|---|---|---|---|---|---|---|---|");
         }
         for (Row row : rows) {
-            String note = row.strategy()
-                    .problem()
-                    .map(problem -> "no room: " + problem)
-                    .orElse(row.strategy().option().orElse("not there yet"));
             System.out.printf(
                     format,
                     row.strategy().name(),
@@ -165,7 +170,7 @@ record SimulationReport(String model, List<Row> rows, int prompt, Speeds speeds,
                     number("%.2f", row.token().map(time -> time.overhead() * 1e3)),
                     number("%.0f", row.reading().map(time -> prompt / time.total())),
                     number("%.2f", speedup(row.reading(), Row::reading)),
-                    note);
+                    row.note());
         }
     }
 

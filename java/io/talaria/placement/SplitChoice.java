@@ -1,5 +1,6 @@
 package io.talaria.placement;
 
+import io.talaria.backend.DeviceException;
 import io.talaria.model.Model;
 import io.talaria.model.Placement;
 import java.io.IOException;
@@ -22,6 +23,7 @@ final class SplitChoice {
      * The fastest that fits, with the reason; the first split, if none fits.
      *
      * @throws IOException if the file cannot be read
+     * @throws DeviceException if the model is larger than any device
      */
     static MemoryPlan choose(Model model, List<PlanDevice> devices, Planner.Places.Auto auto, PlanSetting setting)
             throws IOException {
@@ -31,6 +33,7 @@ final class SplitChoice {
         List<Candidate> fitting = new ArrayList<>();
         List<String> others = new ArrayList<>();
         MemoryPlan first = null;
+        DeviceException tooLarge = null;
         for (Planner.Places places : places(model)) {
             String name = places instanceof Planner.Places.By by
                     ? "--split " + by.split().name().toLowerCase(Locale.ROOT)
@@ -47,7 +50,16 @@ final class SplitChoice {
                 }
             } catch (IllegalArgumentException e) {
                 others.add(name + " cannot be");
+            } catch (DeviceException e) {
+                if (e.kind() != DeviceException.Kind.OUT_OF_MEMORY) {
+                    throw e;
+                }
+                tooLarge = e;
+                others.add(name + " does not fit");
             }
+        }
+        if (fitting.isEmpty() && first == null) {
+            throw tooLarge; // a split by experts or layers is refused for no other reason
         }
         if (fitting.isEmpty()) {
             return first;

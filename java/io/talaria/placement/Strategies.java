@@ -6,6 +6,7 @@ import io.talaria.model.Model;
 import io.talaria.model.Placement;
 import io.talaria.placement.Layout.Layer;
 import io.talaria.placement.MemoryPlan.Share;
+import io.talaria.placement.Strategy.Kind;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -63,7 +64,7 @@ public final class Strategies {
             byUse(experts.get(), all);
         } else {
             for (String name : List.of("experts by use", "experts by use, some twice")) {
-                all.add(Strategy.none(name, Optional.empty(), "as experts"));
+                all.add(Strategy.impossible(name, Kind.ESTIMATE, "as experts"));
             }
         }
         experts.map(MemoryPlan::shares).ifPresent(shares -> {
@@ -93,7 +94,7 @@ public final class Strategies {
                                 Placement.LayerPlace.whole(i, model.config().experts()))),
                         devices.size());
                 Planner planner = new Planner(model, List.of(devices.get(i)), new Planner.Places.By(Split.EXPERTS));
-                single.add(new Strategy(name, Optional.of(""), Optional.of(layout), problem(planner)));
+                single.add(new Strategy(name, Kind.ALONE, Optional.of(layout), problem(planner)));
             }
         }
         return single;
@@ -118,17 +119,16 @@ public final class Strategies {
     /** A split that there is. */
     private Optional<MemoryPlan> planned(Split split, List<Strategy> all) throws IOException {
         String name = split.name().toLowerCase(Locale.ROOT);
-        Optional<String> option = Optional.of("--split " + name);
         try {
             MemoryPlan plan = new Planner(model, devices, new Planner.Places.By(split)).plan(setting);
             Optional<String> problem = plan.fits() ? Optional.empty() : Optional.of(Advice.problem(plan));
             Layout layout = Layout.of(plan.placement(), devices.size());
-            all.add(new Strategy(name, option, Optional.of(layout), problem));
+            all.add(new Strategy(name, Kind.SPLIT, Optional.of(layout), problem));
             return Optional.of(plan);
         } catch (DeviceException e) {
-            all.add(Strategy.none(name, option, outOfMemory(e)));
+            all.add(Strategy.impossible(name, Kind.SPLIT, outOfMemory(e)));
         } catch (IllegalArgumentException e) {
-            all.add(Strategy.none(name, option, e.getMessage()));
+            all.add(Strategy.impossible(name, Kind.SPLIT, e.getMessage()));
         }
         return Optional.empty();
     }
@@ -145,7 +145,7 @@ public final class Strategies {
             rearrange(i, holders, spare);
             layers.add(holders);
         }
-        all.add(Strategy.of("experts by use", Optional.empty(), whole(layers)));
+        all.add(Strategy.estimate("experts by use", whole(layers)));
         for (int i = 0; i < layers.size(); i++) {
             double[] ofLayer = new double[spare.length];
             int left = layers.size() - i;
@@ -153,7 +153,7 @@ public final class Strategies {
             copy(i, layers.get(i), ofLayer);
             Arrays.setAll(spare, device -> spare[device] - spare[device] / left + ofLayer[device]);
         }
-        all.add(Strategy.of("experts by use, some twice", Optional.empty(), whole(layers)));
+        all.add(Strategy.estimate("experts by use, some twice", whole(layers)));
     }
 
     private static Layout whole(List<List<List<Integer>>> layers) {
@@ -239,11 +239,11 @@ public final class Strategies {
         double free = room - work.homeBytes(kvPositions());
         int kept = (int) Math.min(model.config().experts(), Math.floor(free / work.expertBytes()));
         if (kept < work.expertsUsed()) {
-            return Strategy.none(name, Optional.empty(), "there is no room for the experts of one token");
+            return Strategy.impossible(name, Kind.ESTIMATE, "there is no room for the experts of one token");
         }
         Layer layer = new Layer.Cached(0, kept);
         Layout layout = new Layout(Collections.nCopies(work.layers().size(), layer));
-        return Strategy.of(name + ", " + kept + " a layer", Optional.empty(), layout);
+        return Strategy.estimate(name + ", " + kept + " a layer", layout);
     }
 
     /** Parts by bandwidth, as far as there is room; what a device has no room for goes to the others. */
@@ -254,7 +254,7 @@ public final class Strategies {
         double[] most = new double[room.length];
         Arrays.setAll(most, i -> Math.max(0, (room[i] - (tensor || i > 0 ? 0 : shared)) / all));
         if (Arrays.stream(most).sum() < 1) {
-            return Strategy.none(name, Optional.empty(), "all devices together have too little memory");
+            return Strategy.impossible(name, Kind.ESTIMATE, "all devices together have too little memory");
         }
         double[] parts = new double[room.length];
         double left = 1;
@@ -272,9 +272,7 @@ public final class Strategies {
         }
         List<Double> list = Arrays.stream(parts).boxed().toList();
         Layer layer = tensor ? new Layer.Tensor(list) : new Layer.Divided(0, list);
-        return Strategy.of(
-                name,
-                Optional.empty(),
-                new Layout(Collections.nCopies(work.layers().size(), layer)));
+        Layout layout = new Layout(Collections.nCopies(work.layers().size(), layer));
+        return Strategy.estimate(name, layout);
     }
 }

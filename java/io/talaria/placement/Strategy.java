@@ -6,16 +6,26 @@ import java.util.Optional;
  * A way to place a model on devices.
  *
  * @param name short, for a table
- * @param option what the command line has for it; empty if it is not there and the speed is what it would give
  * @param layout empty if there is none for these devices
  * @param problem why it cannot be, or does not fit; empty if it can
  */
-public record Strategy(String name, Optional<String> option, Optional<Layout> layout, Optional<String> problem) {
-    static Strategy of(String name, Optional<String> option, Layout layout) {
-        return new Strategy(name, option, Optional.of(layout), Optional.empty());
+public record Strategy(String name, Kind kind, Optional<Layout> layout, Optional<String> problem) {
+    /** Whether there is such a placement. */
+    public enum Kind {
+        /** One device has everything: what others are compared with. */
+        ALONE,
+        /** A split that there is, with the name of its option. */
+        SPLIT,
+        /** It is not there: the speed is what it would give. */
+        ESTIMATE
     }
 
-    static Strategy none(String name, Optional<String> option, String problem) {
-        return new Strategy(name, option, Optional.empty(), Optional.of(problem));
+    /** What is not there, and could be. */
+    static Strategy estimate(String name, Layout layout) {
+        return new Strategy(name, Kind.ESTIMATE, Optional.of(layout), Optional.empty());
+    }
+
+    static Strategy impossible(String name, Kind kind, String problem) {
+        return new Strategy(name, kind, Optional.empty(), Optional.of(problem));
     }
 }

@@ -5,7 +5,8 @@ import java.util.OptionalDouble;
 /**
  * A device as {@link Simulation} sees it.
  *
- * @param hardware devices of one number are one piece of hardware, and take the sum of what they do at the same time
+ * @param hardware the number of the first device that is the same hardware, or its own; those of one number take the sum of
+ *     what they do at the same time
  * @param gigabytesPerSecond that its kernels read, 10^9 bytes
  * @param teraflops that its kernels compute of long prompts, 10^12 per second, if that is known
  */
