@@ -119,6 +119,7 @@ def main():
     checkpoint = options.out / "checkpoint.pt"
 
     torch.manual_seed(options.seed)
+    torch.use_deterministic_algorithms(True)  # or threads add gradients of rows that are used twice in any order
     tokenizer = vocabulary.Tokenizer(vocabulary.build(vocabulary.SIZE)[0])
     model = Mixtral(Config(len(tokenizer.pieces)))
     optims = optimizers(model)

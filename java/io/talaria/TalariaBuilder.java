@@ -9,6 +9,7 @@ import io.talaria.model.DecoderOptions;
 import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
 import io.talaria.placement.Deployment;
+import io.talaria.placement.DeviceChoice;
 import io.talaria.placement.PlanSetting;
 import io.talaria.placement.Planner;
 import io.talaria.placement.Split;
@@ -53,7 +54,7 @@ public final class TalariaBuilder {
 
     /**
      * Where to compute, such as {@code cpu} or {@code reference}; several names split the model. Default: the best device
-     * here.
+     * here, and the cpu for experts that it has no room for.
      */
     public TalariaBuilder device(String... names) {
         devices = List.of(names);
@@ -134,9 +135,10 @@ public final class TalariaBuilder {
             Tokenizer tokenizer = model.tokenizer();
             int positions = positions(model.config().context());
             EngineOptions engineOptions = new EngineOptions(positions, Math.min(parallel, chunk));
-            List<String> names = devices.isEmpty() ? List.of(Backends.best()) : devices;
             OpenOptions opening = new OpenOptions(threads);
-            PlanSetting setting = setting(names.getFirst(), positions, engineOptions);
+            String first = devices.isEmpty() ? Backends.best() : devices.getFirst();
+            PlanSetting setting = setting(first, positions, engineOptions);
+            List<String> names = devices.isEmpty() ? DeviceChoice.of(model, first, opening, places, setting) : devices;
             opened = Deployment.open(model, names, opening, places, setting, progress);
             Engine engine = new Engine(opened.decoder(), engineOptions);
             return new Talaria(model, opened, engine, tokenizer, positions);

@@ -146,14 +146,14 @@ final class BenchCommand implements Callable<Integer> {
                 opened,
                 choice.devices(),
                 choice.opening(),
-                split.places(opened),
+                split.places(opened, choice),
                 setting,
                 new Progress("Loading")::at)) {
             if (verbose) {
                 deployment.report().forEach(System.err::println);
             }
             if (deployment.plan().isPresent()) {
-                split.write(choice.devices(), deployment.plan().get().placement());
+                split.write(choice.devices(), deployment.plan().get());
             }
             Bench bench = new Bench(deployment.decoder(), synthetic.named());
             List<Bench.Result> results = run(bench, ModelSummary.of(opened));

@@ -41,8 +41,12 @@ final class DeviceOptions {
     @Option(names = "--threads", paramLabel = "N", description = "Threads of the cpu device. Default: one per core.")
     private Integer threads;
 
-    /** What a command computes with. */
-    record Choice(List<String> devices, Activations activations, TensorType kvType, int threads) {
+    /**
+     * What a command computes with.
+     *
+     * @param found whether nobody named devices, and the best one here was taken
+     */
+    record Choice(List<String> devices, boolean found, Activations activations, TensorType kvType, int threads) {
         /** The device of a command that takes one alone. */
         String device() {
             if (devices.size() > 1) {
@@ -54,7 +58,7 @@ final class DeviceOptions {
 
         /** The same on other devices. */
         Choice on(List<String> names) {
-            return new Choice(names, activations, kvType, threads);
+            return new Choice(names, false, activations, kvType, threads);
         }
 
         Device open() {
@@ -69,9 +73,9 @@ final class DeviceOptions {
             return isReference(devices.getFirst());
         }
 
-        /** Has a model computed this way. */
+        /** Has a model computed this way; where nobody named devices, the cpu may take experts. */
         TalariaBuilder configure(TalariaBuilder builder) {
-            return builder.device(devices.toArray(String[]::new))
+            return builder.device(found ? new String[0] : devices.toArray(String[]::new))
                     .threads(threads)
                     .activations(activations)
                     .kvType(kvType);
@@ -91,10 +95,8 @@ final class DeviceOptions {
 
     /** @param placed the devices of a placement file; empty if there is none */
     Choice choose(List<String> placed) {
-        List<String> names = device != null ? List.of(device.split(",", -1)) : placed;
-        if (names.isEmpty()) {
-            names = List.of(Backends.best());
-        }
+        List<String> named = device != null ? List.of(device.split(",", -1)) : placed;
+        List<String> names = named.isEmpty() ? List.of(Backends.best()) : named;
         if (!placed.isEmpty() && !names.equals(placed)) {
             throw new BadArgumentException(
                     "--device " + device + ": the placement file is for " + String.join(",", placed));
@@ -104,7 +106,8 @@ final class DeviceOptions {
         if (threads != null && (threads < 1 || threads > 1024)) {
             throw new BadArgumentException("--threads " + threads + ": write 1 to 1024");
         }
-        return new Choice(names, activations(name, reference), kvType(reference), threads == null ? 0 : threads);
+        return new Choice(
+                names, named.isEmpty(), activations(name, reference), kvType(reference), threads == null ? 0 : threads);
     }
 
     /** Whether a device was named, and not left to be found. */
@@ -114,7 +117,7 @@ final class DeviceOptions {
 
     /** The options for a device that need not be here. */
     Choice chooseFor(String name) {
-        return new Choice(List.of(name), activations(name, false), kvType(false), 0);
+        return new Choice(List.of(name), false, activations(name, false), kvType(false), 0);
     }
 
     /** Whether a mode was named, and not left to the device. */

@@ -98,9 +98,14 @@ final class LogitsCommand implements Callable<Integer> {
         int rows = lists.getFirst().length;
         try (AtomicFile file = AtomicFile.create(out);
                 Deployment deployment = Deployment.open(
-                        opened, choice.devices(), choice.opening(), split.places(opened), setting, loading::at)) {
+                        opened,
+                        choice.devices(),
+                        choice.opening(),
+                        split.places(opened, choice),
+                        setting,
+                        loading::at)) {
             if (deployment.plan().isPresent()) {
-                split.write(choice.devices(), deployment.plan().get().placement());
+                split.write(choice.devices(), deployment.plan().get());
             }
             PromptLogits.run(deployment.decoder(), lists, perBatch, position -> true, (position, logits) -> {
                 file.write(bytes(logits));

@@ -65,6 +65,7 @@ record PlanReport(
             devices.add(entry);
         }
         facts.put("devices", devices);
+        plan.why().ifPresent(why -> facts.put("why", why));
         facts.put("kv", setting.options().kvType().name().toLowerCase(Locale.ROOT));
         facts.put("largest_context", largestContext.isPresent() ? largestContext.getAsInt() : null);
         facts.put("ceiling_tokens_per_second", ceiling.isPresent() ? ceiling.getAsDouble() : null);
@@ -136,6 +137,7 @@ record PlanReport(
                     Sizes.bytes(share.device().freeBytes()),
                     part(i));
         }
+        plan.why().ifPresent(System.out::println);
         System.out.println(plan.fits() ? "It fits." : "It does not fit: " + Advice.problem(plan) + "; " + fix + ".");
         if (largestContext.isPresent()) {
             System.out.printf("The largest context that fits has %,d tokens.%n", largestContext.getAsInt());

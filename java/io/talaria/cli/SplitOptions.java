@@ -2,6 +2,8 @@ package io.talaria.cli;
 
 import io.talaria.model.Model;
 import io.talaria.model.Placement;
+import io.talaria.placement.MemoryPlan;
+import io.talaria.placement.PlanDevice;
 import io.talaria.placement.Planner.Places;
 import io.talaria.placement.Split;
 import java.io.IOException;
@@ -22,7 +24,8 @@ final class SplitOptions {
             paramLabel = "HOW",
             description =
                     "Over several devices: experts (spread over all of them, everything else on the first), layers (one"
-                            + " after the other), or ffn (like experts, but each device has a part of every expert)."
+                            + " after the other), ffn (like experts, but each device has a part of every expert), or"
+                            + " auto (what 'experts simulate' finds fastest for one text, after measuring the devices)."
                             + " Default: experts.")
     private String split;
 
@@ -99,7 +102,28 @@ final class SplitOptions {
         return file.get().devices();
     }
 
-    Places places(Model model) throws IOException {
+    /** For devices that are here; if the choice is left to Talaria, they are opened and measured. */
+    Places places(Model model, DeviceOptions.Choice choice) throws IOException {
+        if (isAuto() && choice.devices().size() == 1) {
+            return new Places.By(Split.EXPERTS); // of one device there is nothing to measure
+        }
+        return isAuto() ? auto(Speeds.present(choice, new SpeedOptions())) : places(model);
+    }
+
+    /** For devices of the catalogue, perhaps with a cpu that is here. */
+    Places places(Model model, List<PlanDevice> planned) throws IOException {
+        return isAuto() ? auto(Speeds.planned(planned, new SpeedOptions())) : places(model);
+    }
+
+    private static Places auto(Speeds speeds) {
+        return new Places.Auto(speeds.workers(), speeds.costs());
+    }
+
+    private boolean isAuto() {
+        return how().equals("auto");
+    }
+
+    private Places places(Model model) throws IOException {
         if (file.isPresent()) {
             return new Places.Given(file.get().placement(model));
         }
@@ -107,10 +131,7 @@ final class SplitOptions {
             case "experts" -> Split.EXPERTS;
             case "layers" -> Split.LAYERS;
             case "ffn" -> Split.FFN;
-            case "auto" ->
-                throw new BadArgumentException(
-                        "--split auto: that choice is not there yet; write experts, layers or ffn");
-            default -> throw new BadArgumentException("--split " + split + ": write experts, layers or ffn");
+            default -> throw new BadArgumentException("--split " + split + ": write experts, layers, ffn or auto");
         };
         return new Places.By(by, cpuExperts(model.config().experts()));
     }
@@ -130,6 +151,12 @@ final class SplitOptions {
                     + " experts that each layer of this model has, or auto");
         }
         return OptionalInt.of(count);
+    }
+
+    /** Says why this was chosen, if there was a choice, and writes it, if that was asked for. */
+    void write(List<String> devices, MemoryPlan plan) throws IOException {
+        plan.why().ifPresent(why -> System.err.println("talaria: " + why));
+        write(devices, plan.placement());
     }
 
     /** Writes what was chosen, if that was asked for. */

@@ -2,7 +2,10 @@ package io.talaria.cli;
 
 import io.talaria.Talaria;
 import io.talaria.TalariaBuilder;
+import io.talaria.backend.Backends;
 import io.talaria.model.Model;
+import io.talaria.placement.DeviceChoice;
+import io.talaria.placement.MemoryPlan;
 import io.talaria.placement.Planner.Places;
 import java.io.IOException;
 import picocli.CommandLine.Mixin;
@@ -41,7 +44,7 @@ final class TalkOptions {
         }
         Model opened = ModelPath.openOrDefault(model);
         TalariaBuilder builder = choice.configure(Talaria.builder(opened))
-                .places(places(opened))
+                .places(places(opened, choice))
                 .context(context == null ? 0 : context)
                 .parallel(1)
                 .batchInvariant(batchInvariant)
@@ -52,7 +55,13 @@ final class TalkOptions {
                 talaria.deployment().report().forEach(System.err::println);
             }
             if (talaria.deployment().plan().isPresent()) {
-                split.write(choice.devices(), talaria.deployment().plan().get().placement());
+                MemoryPlan plan = talaria.deployment().plan().get();
+                boolean added = plan.shares().size() > choice.devices().size();
+                if (added) {
+                    long memory = Backends.info(SplitOptions.CPU).memoryBytes();
+                    System.err.println(DeviceChoice.notice(plan, memory));
+                }
+                split.write(added ? plan.names() : choice.devices(), plan);
             }
             return talaria;
         } catch (IllegalArgumentException e) {
@@ -61,9 +70,9 @@ final class TalkOptions {
     }
 
     /** The model is closed if its placement is refused. */
-    private Places places(Model opened) throws IOException {
+    private Places places(Model opened, DeviceOptions.Choice choice) throws IOException {
         try {
-            return split.places(opened);
+            return split.places(opened, choice);
         } catch (IOException | RuntimeException e) {
             try (opened) {
                 throw e;

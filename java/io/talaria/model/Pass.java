@@ -6,8 +6,6 @@ import io.talaria.backend.Device;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -26,7 +24,7 @@ final class Pass implements AutoCloseable {
     private final List<Part> parts = new ArrayList<>();
     private Device composing;
     private Optional<Step> open = Optional.empty();
-    private ByteBuffer travelling = ByteBuffer.allocateDirect(0);
+    private final RowCarrier carrier = new RowCarrier();
 
     private sealed interface Part {}
 
@@ -69,17 +67,16 @@ final class Pass implements AutoCloseable {
         for (Part part : parts) {
             switch (part) {
                 case Run run -> run.device().run(run.step(), batch);
-                case Move move -> travel(move, Math.toIntExact(move.rowBytes() * batch.rows()));
+                case Move move ->
+                    carrier.carry(
+                            move.from(),
+                            move.source(),
+                            move.to(),
+                            move.target(),
+                            move.targetOffset(),
+                            Math.toIntExact(move.rowBytes() * batch.rows()));
             }
         }
-    }
-
-    private void travel(Move move, int bytes) {
-        if (travelling.capacity() < bytes) {
-            travelling = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
-        }
-        move.from().read(move.source(), 0, travelling.clear().limit(bytes));
-        move.to().write(move.target(), move.targetOffset(), travelling.clear().limit(bytes));
     }
 
     @Override

@@ -3,15 +3,21 @@ package io.talaria.placement;
 import io.talaria.backend.MemoryUse;
 import io.talaria.model.Placement;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What a model takes on each of its devices.
  *
  * @param shares in the order of the devices
+ * @param why this placement was chosen, a sentence; empty if it is the one that was asked for
  */
-public record MemoryPlan(Placement placement, List<Share> shares) {
+public record MemoryPlan(Placement placement, List<Share> shares, Optional<String> why) {
     public MemoryPlan {
         shares = List.copyOf(shares);
+    }
+
+    MemoryPlan because(String reason) {
+        return new MemoryPlan(placement, shares, Optional.of(reason));
     }
 
     /** One device's part. */

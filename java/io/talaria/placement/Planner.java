@@ -12,6 +12,7 @@ import io.talaria.placement.MemoryPlan.Share;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
@@ -50,6 +51,9 @@ public final class Planner {
                 this(split, OptionalInt.empty());
             }
         }
+
+        /** Whatever should write one text fastest, of the splits that there are and of no split. */
+        record Auto(List<Worker> workers, Costs costs) implements Places {}
     }
 
     /** @param devices in the order of the placement's numbers */
@@ -69,6 +73,10 @@ public final class Planner {
     public MemoryPlan plan(PlanSetting setting) throws IOException {
         return switch (places) {
             case Places.Given given -> plan(given.placement(), setting);
+            case Places.Auto auto
+            when devices.size() == 1 ->
+                plan(Placement.single(model.config()), setting).because("--split auto: there is one device");
+            case Places.Auto auto -> SplitChoice.choose(model, devices, auto, setting);
             case Places.By by
             when devices.size() == 1 && by.cpuExperts().isEmpty() -> plan(Placement.single(model.config()), setting);
             case Places.By by -> spread(by, setting);
@@ -80,7 +88,7 @@ public final class Planner {
         List<Share> shares = IntStream.range(0, devices.size())
                 .mapToObj(i -> new Share(devices.get(i), uses.get(i)))
                 .toList();
-        return new MemoryPlan(placement, shares);
+        return new MemoryPlan(placement, shares, Optional.empty());
     }
 
     /**

@@ -322,7 +322,7 @@ class CommandLineTest {
                 mistake(2, "the name of the MODEL is empty", "info", ""),
                 mistake(2, "--threads 0", "run", nano, "-p", "hi", "--threads", "0"),
                 mistake(2, "--threads 9999", "run", nano, "-p", "hi", "--threads", "9999"),
-                mistake(2, "not there yet", "chat", nano, "--device", "cpu,cpu", "--split", "auto"),
+                mistake(2, "experts, layers, ffn or auto", "chat", nano, "--device", "cpu,cpu", "--split", "rows"),
                 mistake(2, "one device at a time", "validate", nano, "--device", "cpu,cpu"),
                 mistake(4, "'' is no device", "chat", nano, "--device", "cpu,"),
                 mistake(4, "'' is no device", "chat", nano, "--device", ""),

@@ -231,8 +231,7 @@ class PlanCommandTest {
             {"--context 40000", "plan", "--shape", MIXTRAL, "--context", "40000"},
             {"--slots 0", "plan", "--shape", MIXTRAL, "--slots", "0"},
             {"--kv q4_0", "plan", "--shape", MIXTRAL, "--gpu", "H200", "--kv", "q4_0"},
-            {"not there yet", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "auto"},
-            {"write experts, layers or ffn", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "rows"},
+            {"write experts, layers, ffn or auto", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "rows"},
             {
                 "256 columns in blocks of 256, too few",
                 "plan",

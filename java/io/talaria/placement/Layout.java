@@ -1,0 +1,66 @@
+package io.talaria.placement;
+
+import io.talaria.model.Placement;
+import io.talaria.model.Placement.LayerPlace;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/** Who computes what, layer by layer, for {@link Simulation}: what a {@link Placement} says, and what none can say yet. */
+public record Layout(List<Layer> layers) {
+    public Layout {
+        layers = List.copyOf(layers);
+    }
+
+    /** One layer. The home has its attention, KV cache and router, and adds the experts' results. */
+    public sealed interface Layer {
+        /** The device where the layer begins and ends. */
+        int home();
+
+        /**
+         * Whole experts, each on one device or on several; of those the one computes that has less to do.
+         *
+         * @param holders for each expert its devices
+         */
+        record Whole(int home, List<List<Integer>> holders) implements Layer {
+            public Whole {
+                holders = List.copyOf(holders);
+            }
+        }
+
+        /**
+         * Of every expert each device has a part of the FFN's columns.
+         *
+         * @param parts for each device, together 1
+         */
+        record Divided(int home, List<Double> parts) implements Layer {}
+
+        /**
+         * Attention is divided as well, by heads: every device has the same part of everything, and all add up twice a layer.
+         */
+        record Tensor(List<Double> parts) implements Layer {
+            @Override
+            public int home() {
+                return 0;
+            }
+        }
+
+        /** One device computes; it keeps the experts that were used last, and fetches others from the host. */
+        record Cached(int home, int kept) implements Layer {}
+    }
+
+    /** What a placement says. */
+    public static Layout of(Placement placement, int devices) {
+        return new Layout(
+                placement.layers().stream().map(place -> layer(place, devices)).toList());
+    }
+
+    private static Layer layer(LayerPlace place, int devices) {
+        if (place.isDivided()) {
+            List<Double> parts =
+                    IntStream.range(0, devices).mapToObj(place::share).toList();
+            return new Layer.Divided(place.home(), parts);
+        }
+        return new Layer.Whole(
+                place.home(), place.experts().stream().map(List::of).toList());
+    }
+}

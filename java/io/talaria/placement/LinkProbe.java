@@ -1,0 +1,121 @@
+package io.talaria.placement;
+
+import io.talaria.backend.Activations;
+import io.talaria.backend.Batch;
+import io.talaria.backend.BatchShape;
+import io.talaria.backend.Device;
+import io.talaria.backend.Shape;
+import io.talaria.backend.Step;
+import io.talaria.backend.StepOptions;
+import io.talaria.backend.Tensor;
+import io.talaria.model.RowCarrier;
+import io.talaria.quant.TensorType;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/** Measures what the moves and steps of a forward pass take on two devices that are here. */
+public final class LinkProbe {
+    /** A row that travels in decoding, and many of a prompt. */
+    private static final int SMALL = 16 << 10;
+
+    private static final int LARGE = 8 << 20;
+    private static final int TRIPS = 200;
+    private static final int WARM_UP = 20;
+    private static final int WIDTH = 4096;
+
+    /**
+     * What was measured.
+     *
+     * @param trips there and back, for the two sizes
+     * @param link what follows from them
+     * @param stepMicroseconds to run a step of one small verb and wait for it, the mean of the two devices
+     */
+    public record Result(List<Trip> trips, Link link, double stepMicroseconds) {}
+
+    /** Rows there and back. */
+    public record Trip(int bytes, double microseconds) {
+        /** In each direction, 10^9 bytes. */
+        public double gigabytesPerSecond() {
+            return 2 * bytes / (microseconds * 1e3);
+        }
+    }
+
+    private LinkProbe() {}
+
+    /**
+     * Medians of {@value #TRIPS}.
+     *
+     * @throws io.talaria.backend.DeviceException if a device has no room for 8 MB
+     */
+    public static Result measure(Device home, Device away) {
+        Trip small = trip(home, away, SMALL);
+        Trip large = trip(home, away, LARGE);
+        // One way: time = fixed + bytes / speed, and two of each are known.
+        double perByte = Math.max(large.microseconds() - small.microseconds(), 1e-3) / 2 / (LARGE - SMALL);
+        double fixed = Math.max(0, small.microseconds() / 2 - perByte * SMALL);
+        String devices = home.info().device() + "," + away.info().device();
+        Link link = new Link(
+                "measured " + devices,
+                1e-3 / perByte,
+                fixed,
+                String.format(
+                        Locale.ROOT,
+                        "measured between %s: 16 KB there and back in %.1f us, 8 MB in %.0f us",
+                        devices,
+                        small.microseconds(),
+                        large.microseconds()));
+        return new Result(List.of(small, large), link, (step(home) + step(away)) / 2);
+    }
+
+    private static Trip trip(Device home, Device away, int bytes) {
+        Tensor here = floats(home, bytes);
+        Tensor there = floats(away, bytes);
+        try {
+            RowCarrier carrier = new RowCarrier();
+            return new Trip(bytes, median(() -> {
+                carrier.carry(home, here, away, there, 0, bytes);
+                carrier.carry(away, there, home, here, 0, bytes);
+            }));
+        } finally {
+            home.free(here);
+            away.free(there);
+        }
+    }
+
+    private static double step(Device device) {
+        Tensor x = floats(device, WIDTH * Float.BYTES);
+        Tensor slots = device.alloc("slots", Tensor.Kind.ACTIVATION, TensorType.F32, new Shape(1, 1, 1, WIDTH));
+        BatchShape shape = new BatchShape(1, 0, 1, 1, 0, 0, 0);
+        try (Step step = device.newStep(new StepOptions(Activations.HALF, shape))) {
+            step.addSlots(x, slots);
+            step.end();
+            Batch batch = new Batch(shape);
+            batch.addRow(0, 0, 0);
+            return median(() -> {
+                device.run(step, batch);
+                device.sync();
+            });
+        } finally {
+            device.free(x);
+            device.free(slots);
+        }
+    }
+
+    private static Tensor floats(Device device, int bytes) {
+        Shape shape = Shape.of(bytes / Float.BYTES / WIDTH, WIDTH);
+        return device.alloc("probe", Tensor.Kind.ACTIVATION, TensorType.F32, shape);
+    }
+
+    /** Microseconds. */
+    private static double median(Runnable trip) {
+        double[] times = new double[TRIPS];
+        for (int i = -WARM_UP; i < TRIPS; i++) {
+            long begin = System.nanoTime();
+            trip.run();
+            times[Math.max(i, 0)] = (System.nanoTime() - begin) / 1e3;
+        }
+        Arrays.sort(times);
+        return times[TRIPS / 2];
+    }
+}

@@ -1,0 +1,238 @@
+package io.talaria.placement;
+
+import io.talaria.placement.Costs.Exchange;
+import io.talaria.placement.Layout.Layer;
+import io.talaria.placement.ModelWork.LayerWork;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/**
+ * How long a forward pass over several devices should take, before a byte has moved: every layer after the other, in each
+ * first the home's attention, then rows to the other devices, the experts on all of them at the same time, of which the
+ * slowest counts, and rows back.
+ *
+ * <p>Writing one text is reading weights: bytes / bandwidth. Which experts a token uses is random, so it is the mean of the
+ * slowest device over all sets ({@link ExpertChoice}), and not the slowest mean. Reading a prompt is computing: operations /
+ * (operations per second), or the bytes if those take longer; its many tokens use experts by their shares.
+ */
+public final class Simulation {
+    private final ModelWork work;
+    private final List<ExpertChoice> choices;
+    private final List<Worker> workers;
+    private final Costs costs;
+
+    /**
+     * Seconds, and of what.
+     *
+     * @param work reading weights and KV cache, or computing
+     * @param link rows between devices, or experts from the host
+     * @param overhead beginning layers and steps
+     */
+    public record Time(double work, double link, double overhead) {
+        public double total() {
+            return work + link + overhead;
+        }
+
+        Time plus(Time other) {
+            return new Time(work + other.work, link + other.link, overhead + other.overhead);
+        }
+    }
+
+    /** @param choices which experts are used, for each layer */
+    public Simulation(ModelWork work, List<ExpertChoice> choices, List<Worker> workers, Costs costs) {
+        this.work = work;
+        this.choices = List.copyOf(choices);
+        this.workers = List.copyOf(workers);
+        this.costs = costs;
+    }
+
+    /** One token of one text, behind so many others. */
+    public Time token(Layout layout, int before) {
+        return pass(layout, 1, before);
+    }
+
+    /** A prompt in one batch; empty if nobody knows how fast a device computes. */
+    public Optional<Time> prompt(Layout layout, int rows) {
+        Time time = pass(layout, rows, rows / 2);
+        return Double.isNaN(time.total()) ? Optional.empty() : Optional.of(time);
+    }
+
+    /** @param before positions that a row looks at, in the mean */
+    private Time pass(Layout layout, int rows, int before) {
+        int home = layout.layers().getFirst().home();
+        Time time = steps(1);
+        for (int i = 0; i < layout.layers().size(); i++) {
+            Layer layer = layout.layers().get(i);
+            if (layer.home() != home) {
+                time = time.plus(transfer(rows * work.hiddenBytes())).plus(steps(1));
+                home = layer.home();
+            }
+            time = time.plus(layer(i, layer, rows, before));
+        }
+        double end = layout.layers().getLast() instanceof Layer.Tensor tensor
+                ? slowest(parts(tensor.parts(), work.endBytes(), 0))
+                : workers.get(home).seconds(work.endBytes(), 0);
+        return time.plus(working(end));
+    }
+
+    private Time layer(int i, Layer layer, int rows, int before) {
+        LayerWork of = work.layers().get(i);
+        ExpertChoice choice = choices.get(i);
+        double shared = of.sharedBytes() + before * of.kvBytes();
+        double sharedFlops = flops(rows, of.sharedFlops() + before * of.scoreFlops());
+        // Many tokens use all experts, and read each once.
+        double experts = (rows > 1 ? choice.experts() : work.expertsUsed()) * of.expertBytes();
+        double expertFlops = flops(rows, work.expertsUsed() * of.expertFlops());
+        Worker home = workers.get(layer.home());
+        Time begin = new Time(0, 0, costs.layerMicroseconds() / 1e6);
+        return switch (layer) {
+            case Layer.Whole whole -> {
+                double slowest = rows > 1 ? ofMany(i, whole, rows) : ofOne(i, whole.holders());
+                yield begin.plus(working(home.seconds(shared, sharedFlops) + slowest))
+                        .plus(exchange(whole.home(), holders(whole), rows));
+            }
+            case Layer.Divided divided -> {
+                double slowest = slowest(parts(divided.parts(), experts, expertFlops));
+                yield begin.plus(working(home.seconds(shared, sharedFlops) + slowest))
+                        .plus(exchange(divided.home(), holders(divided.parts()), rows));
+            }
+            case Layer.Tensor tensor -> {
+                Time sum = transfer(rows * work.hiddenBytes()); // of attention, and again of the experts
+                double slowest = slowest(parts(tensor.parts(), shared + experts, sharedFlops + expertFlops));
+                yield begin.plus(working(slowest)).plus(sum).plus(sum);
+            }
+            case Layer.Cached cached -> {
+                double misses = rows > 1 ? choice.experts() - cached.kept() : choice.misses(cached.kept());
+                double fetching = misses * costs.link().seconds(of.expertBytes());
+                double seconds = home.seconds(shared + experts, sharedFlops + expertFlops);
+                yield begin.plus(working(seconds)).plus(new Time(0, fetching, 0));
+            }
+        };
+    }
+
+    private static Time working(double seconds) {
+        return new Time(seconds, 0, 0);
+    }
+
+    /** One token computes nothing that would take longer than reading. */
+    private static double flops(int rows, double each) {
+        return rows > 1 ? rows * each : 0;
+    }
+
+    /** Seconds in the mean until the last device has computed its experts of one token. */
+    double ofOne(int layer, List<List<Integer>> holders) {
+        double bytes = work.layers().get(layer).expertBytes();
+        return choices.get(layer).mean(set -> fastest(set, holders, bytes, new double[workers.size()]));
+    }
+
+    /** Those that are on several devices go where all are done soonest. */
+    private double fastest(int set, List<List<Integer>> holders, double bytes, double[] seconds) {
+        if (set == 0) {
+            return slowest(seconds);
+        }
+        double best = Double.POSITIVE_INFINITY;
+        for (int device : holders.get(Integer.numberOfTrailingZeros(set))) {
+            double before = seconds[device];
+            seconds[device] += workers.get(device).seconds(bytes, 0);
+            best = Math.min(best, fastest(set & (set - 1), holders, bytes, seconds));
+            seconds[device] = before;
+        }
+        return best;
+    }
+
+    /** The same of many tokens. What is on several devices fills up those that would be done first. */
+    private double ofMany(int i, Layer.Whole layer, int rows) {
+        LayerWork of = work.layers().get(i);
+        double[] bytes = new double[workers.size()];
+        double[] flops = new double[workers.size()];
+        double anywhere = 0;
+        for (int expert = 0; expert < layer.holders().size(); expert++) {
+            List<Integer> devices = layer.holders().get(expert);
+            double computed = choices.get(i).share(expert) * rows * of.expertFlops();
+            devices.forEach(device -> bytes[device] += of.expertBytes());
+            if (devices.size() == 1) {
+                flops[devices.getFirst()] += computed;
+            } else {
+                anywhere += computed;
+            }
+        }
+        double[] seconds = new double[workers.size()];
+        Arrays.setAll(seconds, device -> workers.get(device).seconds(bytes[device], flops[device]));
+        return Math.max(slowest(seconds), level(seconds, anywhere));
+    }
+
+    /** When all are done, if what can be computed anywhere is dealt out so that all are done together. */
+    private double level(double[] seconds, double flops) {
+        double[] busy = byHardware(seconds);
+        double sum = flops;
+        double speed = 0;
+        for (int i = 0; i < workers.size() && flops > 0; i++) {
+            if (workers.get(i).hardware() == i) {
+                double own = workers.get(i).teraflops().orElse(Double.NaN) * 1e12;
+                sum += busy[i] * own;
+                speed += own;
+            }
+        }
+        return flops > 0 ? sum / speed : 0;
+    }
+
+    private double[] parts(List<Double> parts, double bytes, double flops) {
+        return IntStream.range(0, workers.size())
+                .mapToDouble(i -> workers.get(i).seconds(parts.get(i) * bytes, parts.get(i) * flops))
+                .toArray();
+    }
+
+    private double slowest(double[] seconds) {
+        return Arrays.stream(byHardware(seconds)).max().orElseThrow();
+    }
+
+    private double[] byHardware(double[] seconds) {
+        double[] sums = new double[seconds.length];
+        for (int i = 0; i < seconds.length; i++) {
+            sums[workers.get(i).hardware()] += seconds[i];
+        }
+        return sums;
+    }
+
+    /**
+     * There and back: h, the routing, and slots, one after the other for each device that is not the home. In
+     * {@link Exchange#MOVES} they come between a step of each such device, one of the home's own experts, and one that adds.
+     */
+    private Time exchange(int home, Collection<Integer> holders, int rows) {
+        long away = holders.stream().filter(device -> device != home).count();
+        if (away == 0) {
+            return new Time(0, 0, 0);
+        }
+        double h = rows * work.hiddenBytes();
+        double routing = rows * 2.0 * work.expertsUsed() * Float.BYTES; // ids and weights
+        double slots = rows * work.expertsUsed() * work.hiddenBytes();
+        Link link = costs.link();
+        if (costs.exchange() == Exchange.FUSED) {
+            return new Time(0, away * (link.seconds(h + routing) + link.seconds(slots)), 0);
+        }
+        double moves = link.seconds(h) + link.seconds(routing) + link.seconds(slots);
+        return new Time(0, away * moves, 0).plus(steps(away + (holders.contains(home) ? 2 : 1)));
+    }
+
+    private static List<Integer> holders(Layer.Whole layer) {
+        return layer.holders().stream().flatMap(List::stream).distinct().toList();
+    }
+
+    private static List<Integer> holders(List<Double> parts) {
+        return IntStream.range(0, parts.size())
+                .filter(i -> parts.get(i) > 0)
+                .boxed()
+                .toList();
+    }
+
+    private Time transfer(double bytes) {
+        return new Time(0, costs.link().seconds(bytes), 0);
+    }
+
+    private Time steps(long count) {
+        return new Time(0, 0, count * costs.stepMicroseconds() / 1e6);
+    }
+}
