@@ -14,6 +14,7 @@
 
 #include "../gpu/images.hpp"
 #include "../gpu/runtime.h"
+#include "cores.hpp"
 #include "working_set.hpp"
 
 namespace talaria::gpu {
@@ -449,7 +450,7 @@ Properties describe(id<MTLDevice> device) {
   if ([device supportsFamily:MTLGPUFamilyApple9]) result.architecture = "apple9";
   result.memory_bytes = working_set(device).limit;
   result.page_bytes = 16 << 10;
-  result.processors = 16;  // Metal does not tell; from 8 to 80
+  result.processors = apple_cores(result.name);
   result.shared_bytes = static_cast<int64_t>([device maxThreadgroupMemoryLength]);
   result.needs = SIMDGROUP;
   return result;
