@@ -159,8 +159,18 @@ typedef struct talaria_zero_args {
   talaria_tensor target;
 } talaria_zero_args;
 
+// An event as it lies in memory that the host and devices share: `signals` is written by who signals alone, `takes` by who
+// waits alone; signals - takes, modulo 2^32, is the count. The two lie apart, as each is written while the other is read.
+typedef struct talaria_event_cell {
+  uint32_t signals;
+  uint32_t abandoned;  // not 0: no signal will come any more
+  uint32_t apart[30];
+  uint32_t takes;
+  uint32_t end[31];
+} talaria_event_cell;
+
 // signal: the event's count + 1, once all before it on this queue is done. wait: when the count is at least 1, takes
-// 1 and goes on; past the device's wait limit the device is lost.
+// 1 and goes on; past the device's wait limit the device is lost. Of an event that is abandoned it fails.
 typedef struct talaria_event_args {
   uint32_t size, reserved;
   talaria_event event;

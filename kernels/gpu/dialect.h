@@ -22,6 +22,7 @@ struct alignas(16) Floats4 {
 
 // A kernel that a step launches begins with dependency_wait(), before it reads or writes what other kernels do: it may have
 // been started while the one before it ends (programmatic dependent launch). launch_dependents() lets the next one start so.
+// load_system(), store_system(), system_fence(): of memory that the host and other devices read and write meanwhile.
 // in_order(): what comes behind it is not begun before it, as that would take more registers than there are.
 #if defined(__METAL_VERSION__)
 // ---- Metal: for those headers of this folder that kernels/metal includes; kernel.h there has the rest -----------------
@@ -112,6 +113,12 @@ DEVICE T shuffle(T value, uint32_t lane, TALARIA_SIMT_PLACE) {
 }
 DEVICE void dependency_wait() {}
 DEVICE void launch_dependents() {}
+DEVICE uint32_t load_system(const uint32_t* address) { return __atomic_load_n(address, __ATOMIC_RELAXED); }
+DEVICE void store_system(uint32_t* address, uint32_t value) { __atomic_store_n(address, value, __ATOMIC_RELAXED); }
+DEVICE void system_fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+DEVICE uint64_t clock_ticks() { return ::talaria::simt::nanoseconds(); }
+constexpr uint64_t ticks_per_ms = 1000000;
+DEVICE void pause_before_look(uint32_t look) { ::talaria::simt::pause(look); }
 // In block memory. Used for counts alone: sums of floats have a fixed order.
 DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
   uint32_t before = *address;
@@ -226,6 +233,22 @@ DEVICE void launch_dependents() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
+DEVICE uint32_t load_system(const uint32_t* address) {
+  uint32_t result;
+  asm volatile("ld.relaxed.sys.global.u32 %0, [%1];" : "=r"(result) : "l"(address) : "memory");
+  return result;
+}
+DEVICE void store_system(uint32_t* address, uint32_t value) {
+  asm volatile("st.relaxed.sys.global.u32 [%0], %1;" ::"l"(address), "r"(value) : "memory");
+}
+DEVICE void system_fence() { asm volatile("fence.sc.sys;" ::: "memory"); }
+DEVICE uint64_t clock_ticks() {
+  uint64_t result;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(result));
+  return result;
+}
+constexpr uint64_t ticks_per_ms = 1000000;
+DEVICE void pause_before_look(uint32_t) { asm volatile("nanosleep.u32 20;"); }
 DEVICE void in_order() {}
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
   int32_t result;
@@ -342,6 +365,23 @@ DEVICE uint32_t shuffle_xor_word(uint32_t value, uint32_t mask) {
 }
 DEVICE void dependency_wait() {}
 DEVICE void launch_dependents() {}
+DEVICE uint32_t load_system(const uint32_t* address) {
+  return __hip_atomic_load(const_cast<uint32_t*>(address), __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_SYSTEM);
+}
+DEVICE void store_system(uint32_t* address, uint32_t value) {
+  __hip_atomic_store(address, value, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_SYSTEM);
+}
+DEVICE void system_fence() { __builtin_amdgcn_fence(__ATOMIC_SEQ_CST, ""); }
+// Of the counter that runs at the same pace whatever the clocks do: 100 MHz, a quarter of that on gfx906 and gfx908.
+DEVICE uint64_t clock_ticks() {
+#if defined(__GFX11__) || defined(__GFX12__)
+  return __builtin_amdgcn_s_sendmsg_rtnl(131);
+#else
+  return __builtin_amdgcn_s_memrealtime();
+#endif
+}
+constexpr uint64_t ticks_per_ms = 100000;
+DEVICE void pause_before_look(uint32_t) { __builtin_amdgcn_s_sleep(1); }
 DEVICE void in_order() { __builtin_amdgcn_sched_barrier(0); }
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
 #if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || defined(__gfx1150__) || defined(__gfx1151__) || \

@@ -4,6 +4,9 @@
 // feed-forward size, V vocabulary. Grids are launched for a step's capacity; kernels stop at what the batch holds.
 #pragma once
 
+#if !defined(__METAL_VERSION__)
+#include "../common/args.h"
+#endif
 #include "spaces.h"
 
 // A quantised row's blocks of 32 values: x = scale * code; the sums of each 16 codes, for formats with minimums.
@@ -260,3 +263,29 @@ struct ReadArgs {
   GLOBAL uint32_t* sums;  // [grid]
   int64_t bytes;
 };
+
+#if !defined(__METAL_VERSION__)
+// Rows that travel between a tensor of the device and pages that it shares with the host; one of the two is there.
+struct RowsOnTheWay {
+  GLOBAL uint32_t* target;
+  const GLOBAL uint32_t* source;
+  int64_t row_words;
+};
+
+// Of a device, in memory of the host that its kernels reach.
+struct Meetings {
+  uint32_t closing;  // the device is being closed: whoever waits goes on at once
+  uint32_t failed;   // a talaria_waited: why a wait has ended without a signal
+};
+
+// Waits for one event, copies the batch's rows, signals another; each of the three may be left out.
+struct ExchangeArgs {
+  const GLOBAL int32_t* header;  // of the batch
+  GLOBAL talaria_event_cell* wait;
+  GLOBAL talaria_event_cell* signal;
+  GLOBAL Meetings* meetings;
+  GLOBAL uint32_t* failed;  // of this run of the step: a wait has, so that what follows is not what it seems
+  RowsOnTheWay copy[4];
+  int32_t copies, limit_ms;
+};
+#endif

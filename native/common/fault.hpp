@@ -16,6 +16,9 @@ struct Fault {
   std::string text;
 };
 
+// Of a wait for an event that was abandoned.
+inline constexpr const char* abandoned_text = "the device whose signal this one waited for has failed";
+
 // Fills a status, without allocating; returns the code. In queue.cpp.
 int32_t report(talaria_status* status, int32_t code, const char* text) noexcept;
 

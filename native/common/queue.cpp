@@ -19,17 +19,24 @@ Queue::~Queue() {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
     __atomic_store_n(&cancelled_, 1, __ATOMIC_RELAXED);
-    jobs_.clear();
+    drop_all();
   }
   changed_.notify_all();
   worker_.join();
 }
 
-void Queue::add(std::function<void()> job) {
+void Queue::add(std::function<void()> job, std::function<void()> dropped) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (fault_.code != TALARIA_OK) return;  // it would run on wrong data
-  jobs_.push_back(std::move(job));
+  jobs_.push_back({std::move(job), std::move(dropped)});
+  if (fault_.code != TALARIA_OK) drop_all();  // it would run on wrong data
   changed_.notify_all();
+}
+
+void Queue::drop_all() {
+  for (Job& job : jobs_) {
+    if (job.dropped) job.dropped();
+  }
+  jobs_.clear();
 }
 
 int32_t Queue::wait(talaria_status* status) noexcept {
@@ -74,11 +81,11 @@ void Queue::work() {
     running_ = true;
     lock.unlock();
     talaria_status status{};
-    run(job, &status);
+    run(job.run, &status);
     lock.lock();
     running_ = false;
     if (status.code != TALARIA_OK) {
-      jobs_.clear();
+      drop_all();
       fault_ = status;
     }
     changed_.notify_all();

@@ -16,7 +16,8 @@ class Queue {
  public:
   Queue();
   ~Queue();  // drops what has not begun, ends what has
-  void add(std::function<void()> job);
+  // `dropped` is called in place of the job if that will not run: a job before it has failed, or the queue is destroyed.
+  void add(std::function<void()> job, std::function<void()> dropped = {});
   // Returns when nothing is queued or running, with the first fault since the last call.
   int32_t wait(talaria_status* status) noexcept;
   // True if nothing is queued or running, and no fault waits to be reported.
@@ -25,11 +26,15 @@ class Queue {
   const volatile int32_t* cancelled() const { return &cancelled_; }
 
  private:
+  struct Job {
+    std::function<void()> run, dropped;
+  };
   void work();
+  void drop_all();  // while the mutex is held
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::function<void()>> jobs_;
+  std::deque<Job> jobs_;
   bool running_ = false;
   bool stop_ = false;
   volatile int32_t cancelled_ = 0;

@@ -180,7 +180,8 @@ void step_free(void* device, void* step) { of(device).steps.erase(step); }
 int32_t run(void* device, void* step, const int32_t* batch, int64_t words, talaria_status* status) {
   return reporting(status, [&] {
     std::vector<int32_t> copy(batch, batch + words);
-    of(device).queue.add([step, copy = std::move(copy)] { static_cast<Step*>(step)->run(copy.data()); });
+    auto* run = static_cast<Step*>(step);
+    of(device).queue.add([run, copy = std::move(copy)] { run->run(copy.data()); }, [run] { run->abandon(); });
   });
 }
 

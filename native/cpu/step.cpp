@@ -97,10 +97,15 @@ void Step::end(int64_t free_bytes) {
 void Step::run(const int32_t* words) {
   Batch batch(shape_, words);
   std::shared_ptr<float[]> scratch = scratch_.memory();
-  for (const Node& node : nodes_) {
-    // After a wait that was cancelled the rest would run, and signal, on data that never came.
-    if (cancelled()) return;
-    run_op(node, batch, scratch.get());
+  try {
+    for (const Node& node : nodes_) {
+      // After a wait that was cancelled the rest would run, and signal, on data that never came.
+      if (cancelled()) return abandon();
+      run_op(node, batch, scratch.get());
+    }
+  } catch (...) {
+    abandon();
+    throw;
   }
 }
 
@@ -108,8 +113,17 @@ bool Step::cancelled() const { return __atomic_load_n(cancelled_, __ATOMIC_RELAX
 
 void Step::wait_for(talaria_event field) {
   const auto* event = reinterpret_cast<const talaria_event_view*>(field);
-  if (event->wait(event->event, wait_limit_ms_, cancelled_) != 0 && !cancelled()) {
-    throw Fault{TALARIA_LOST, "no signal came within " + std::to_string(wait_limit_ms_) + " ms"};
+  int32_t waited = event->wait(event->event, wait_limit_ms_, cancelled_);
+  if (waited == TALARIA_SIGNALLED || cancelled()) return;
+  if (waited == TALARIA_ABANDONED) throw Fault{TALARIA_INVALID, abandoned_text};
+  throw Fault{TALARIA_LOST, "no signal came within " + std::to_string(wait_limit_ms_) + " ms"};
+}
+
+void Step::abandon() const {
+  for (const Node& node : nodes_) {
+    if (node.op != TALARIA_OP_SIGNAL) continue;
+    const auto* event = reinterpret_cast<const talaria_event_view*>(as<talaria_event_args>(node.args.data()).event);
+    event->abandon(event->event);
   }
 }
 

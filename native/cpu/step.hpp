@@ -32,6 +32,7 @@ class Step {
   void append(int32_t op, const void* args);
   void end(int64_t free_bytes);  // sees to the scratch memory, if it fits
   void run(const int32_t* words);
+  void abandon() const;  // the events that it signals: it will not
 
  private:
   struct Node {

@@ -14,17 +14,47 @@ namespace talaria::gpu {
 
 namespace {
 
+// A device's Meetings, of one that has them.
+class PinnedMeetings {
+ public:
+  explicit PinnedMeetings(Runtime& runtime) : runtime_(runtime) {
+    if ((runtime.properties().needs & EXCHANGE) == 0) return;
+    all_ = static_cast<Meetings*>(runtime.allocate_host(sizeof(Meetings)));
+    if (all_ != nullptr) *all_ = Meetings{};  // null: of a device that only plans
+  }
+  PinnedMeetings(const PinnedMeetings&) = delete;
+  PinnedMeetings& operator=(const PinnedMeetings&) = delete;
+  ~PinnedMeetings() {
+    if (all_ != nullptr) runtime_.release_host(all_);
+  }
+  Meetings* get() const { return all_; }
+  void close() {
+    if (all_ != nullptr) __atomic_store_n(&all_->closing, 1, __ATOMIC_RELEASE);
+  }
+  // The talaria_waited of a wait that has ended without a signal since the last call; else TALARIA_SIGNALLED.
+  int32_t take_failed() {
+    if (all_ == nullptr) return TALARIA_SIGNALLED;
+    return static_cast<int32_t>(__atomic_exchange_n(&all_->failed, uint32_t{TALARIA_SIGNALLED}, __ATOMIC_ACQ_REL));
+  }
+
+ private:
+  Runtime& runtime_;
+  Meetings* all_ = nullptr;
+};
+
 struct Device {
   Device(int32_t index, const talaria_device_options& options)
       : wait_limit_ms(options.wait_limit_ms),
         runtime(options.plan_only != 0 ? plan_runtime(driver().properties(index)) : driver().open(index)),
         uploader(*runtime),
-        scratch(*runtime) {}
+        scratch(*runtime),
+        meetings(*runtime) {}
 
   int32_t wait_limit_ms;
   std::unique_ptr<Runtime> runtime;
   Uploader uploader;
   Scratch scratch;
+  PinnedMeetings meetings;
   std::unordered_map<void*, std::unique_ptr<Tensor>> tensors;
   std::unordered_map<void*, std::unique_ptr<Step>> steps;
   Queue queue;  // last, and so destroyed first: it may be running a step
@@ -67,16 +97,24 @@ int32_t device_open(int32_t index, const talaria_device_options* options, void**
 
 void device_close(void* device) {
   auto* closed = static_cast<Device*>(device);
+  closed->meetings.close();
   talaria_status ignored{};
   reporting(&ignored, [&] { closed->runtime->synchronize(); });
   delete closed;
 }
 
-// Waits for the queue and then for the device.
+// Waits for the queue and then for the device; for what its kernels have waited in vain for, too.
 int32_t sync(void* device, talaria_status* status) {
-  int32_t code = of(device).queue.wait(status);
+  Device& d = of(device);
+  int32_t code = d.queue.wait(status);
+  if (code == TALARIA_OK) code = reporting(status, [&] { d.runtime->synchronize(); });
+  if (code == TALARIA_LOST) {
+    for (const auto& [object, step] : d.steps) step->abandon();
+  }
   if (code != TALARIA_OK) return code;
-  return reporting(status, [&] { of(device).runtime->synchronize(); });
+  int32_t failed = d.meetings.take_failed();
+  if (failed == TALARIA_SIGNALLED) return TALARIA_OK;
+  return reporting(status, [&] { throw no_signal(failed, d.wait_limit_ms); });
 }
 
 int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** tensor, talaria_status* status) {
@@ -119,7 +157,7 @@ int32_t read(void* device, void* tensor, int64_t offset, uint8_t* target, int64_
 int32_t step_new(void* device, const talaria_step_options* options, void** step, talaria_status* status) {
   return reporting(status, [&] {
     Device& d = of(device);
-    auto made = std::make_unique<Step>(*options, *d.runtime, d.scratch, d.wait_limit_ms, d.queue.cancelled());
+    auto made = std::make_unique<Step>(*options, *d.runtime, d.scratch, d.wait_limit_ms, d.queue.cancelled(), d.meetings.get());
     *step = made.get();
     d.steps.emplace(made.get(), std::move(made));
   });
@@ -142,9 +180,9 @@ int32_t run(void* device, void* step, const int32_t* batch, int64_t words, talar
   return reporting(status, [&] {
     Device& d = of(device);
     auto* run = static_cast<Step*>(step);
-    if (!d.runtime->properties().host_runs && !run->meets_others() && d.queue.idle()) return run->run(batch);
+    if (!d.runtime->properties().host_runs && !run->needs_host() && d.queue.idle()) return run->run(batch);
     std::vector<int32_t> copy(batch, batch + words);
-    d.queue.add([run, copy = std::move(copy)] { run->run(copy.data()); });
+    d.queue.add([run, copy = std::move(copy)] { run->run(copy.data()); }, [run] { run->abandon(); });
   });
 }
 

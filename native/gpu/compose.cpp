@@ -97,8 +97,14 @@ constexpr int32_t wanted_chunk = 64;  // wanted rows whose logits are kept at on
 
 }  // namespace
 
-Composer::Composer(const talaria_batch_shape& shape, Mode mode, Runtime& runtime, Scratch& scratch, const int32_t* batch_words)
-    : shape_(shape), mode_(mode), runtime_(runtime), scratch_(scratch), batch_(batch_arg(shape, batch_words)) {}
+Composer::Composer(const talaria_batch_shape& shape, Mode mode, Runtime& runtime, Scratch& scratch, const int32_t* batch_words,
+                   HostPages& pages, const MeetingPlace& place)
+    : shape_(shape),
+      mode_(mode),
+      runtime_(runtime),
+      scratch_(scratch),
+      batch_(batch_arg(shape, batch_words)),
+      exchanges_(runtime, pages, place, batch_words, shape.rows) {}
 
 int64_t Composer::scratch_bytes() const {
   int64_t sum = 0;
@@ -144,8 +150,14 @@ void Composer::push(const Launch& launch) {
 
 bool Composer::takes_codes(int32_t type) const { return mode_.int8 && quantised(type); }
 
-bool Composer::on_host(const Node& node) {
-  return node.op == TALARIA_OP_COPY || node.op == TALARIA_OP_SIGNAL || node.op == TALARIA_OP_WAIT ||
+namespace {
+
+bool meets_others(int32_t op) { return op == TALARIA_OP_COPY || op == TALARIA_OP_SIGNAL || op == TALARIA_OP_WAIT; }
+
+}  // namespace
+
+bool Composer::on_host(const Node& node) const {
+  return (meets_others(node.op) && !exchanges_.takes(node)) ||
          (node.op == TALARIA_OP_ZERO && view(node.as<talaria_zero_args>().target).host != nullptr);
 }
 
@@ -163,6 +175,7 @@ talaria_tensor written_by(const Node& node) {
     case TALARIA_OP_ADD_SLOTS: return node.as<talaria_add_slots_args>().x;
     case TALARIA_OP_TOP_LOGITS: return node.as<talaria_top_logits_args>().logits;
     case TALARIA_OP_ZERO: return node.as<talaria_zero_args>().target;
+    case TALARIA_OP_COPY: return node.as<talaria_copy_args>().target;
     default: return 0;
   }
 }
@@ -172,10 +185,12 @@ talaria_tensor written_by(const Node& node) {
 void Composer::add(const Node& node, const Node* next) {
   bool takes_slots = node.op == TALARIA_OP_ATTENTION_INPUT && pending_slots_ != nullptr &&
                      node.as<talaria_attention_input_args>().x == pending_slots_->x;
-  if (!takes_slots) flush();
+  if (!takes_slots) flush_slots();
   for (Prepared* prepared : {&attended_, &h_}) {
     if (prepared->tensor == written_by(node)) *prepared = Prepared{};
   }
+  if (meets_others(node.op)) return exchanges_.add(node, launches_);
+  exchanges_.flush(launches_);
   switch (node.op) {
     case TALARIA_OP_EMBED: return embed(node.as<talaria_embed_args>());
     case TALARIA_OP_ATTENTION_INPUT: return attention_input(node.as<talaria_attention_input_args>());
@@ -189,8 +204,13 @@ void Composer::add(const Node& node, const Node* next) {
   }
 }
 
-void Composer::flush() {
+void Composer::flush_slots() {
   if (pending_slots_ != nullptr) add_slots(*std::exchange(pending_slots_, nullptr));
+}
+
+void Composer::flush() {
+  flush_slots();
+  exchanges_.flush(launches_);
 }
 
 void Composer::embed(const talaria_embed_args& a) {

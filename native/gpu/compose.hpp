@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "tensor.hpp"
+#include "exchange.hpp"
 
 namespace talaria::gpu {
 
@@ -19,16 +19,6 @@ namespace talaria::gpu {
 struct Mode {
   bool int8;       // activations meet quantised weights as int8 blocks of 32
   bool invariant;  // a row's bits may not depend on its company
-};
-
-// An op with a copy of its args, views in place of handles.
-struct Node {
-  int32_t op;
-  std::vector<uint64_t> args;
-  template <typename Args>
-  const Args& as() const {
-    return *reinterpret_cast<const Args*>(args.data());
-  }
 };
 
 // The scratch memory of a device: one step runs at a time, so all share it, and it is as large as the hungriest needs.
@@ -64,7 +54,8 @@ enum class Region {
 
 class Composer {
  public:
-  Composer(const talaria_batch_shape& shape, Mode mode, Runtime& runtime, Scratch& scratch, const int32_t* batch_words);
+  Composer(const talaria_batch_shape& shape, Mode mode, Runtime& runtime, Scratch& scratch, const int32_t* batch_words,
+           HostPages& pages, const MeetingPlace& place);
 
   // Adds the launches of an op. `next` is the op that follows, or null.
   void add(const Node& node, const Node* next);
@@ -80,9 +71,11 @@ class Composer {
   const std::vector<Launch>& launches() const { return launches_; }
   std::vector<Launch>& launches() { return launches_; }
 
-  static bool on_host(const Node& node);  // copies, signals, waits
+  // Whether an op is left to the host: of copies, signals and waits, those that the device does not do by itself.
+  bool on_host(const Node& node) const;
 
  private:
+  void flush_slots();
   template <typename Value>
   Value* region(Region which, int64_t count);
   RowsArg rows(Region values, int64_t count, int64_t columns, bool as_values, bool as_codes);
@@ -130,6 +123,7 @@ class Composer {
   int64_t region_bytes_[static_cast<int>(Region::count)] = {};
   uint8_t* region_at_[static_cast<int>(Region::count)] = {};
   Prepared attended_, h_;
+  ExchangeComposer exchanges_;
   const talaria_add_slots_args* pending_slots_ = nullptr;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
+#include <mutex>
 
 namespace talaria::gpu {
 
@@ -166,6 +168,55 @@ void* DriverRuntime::allocate_host(int64_t bytes) {
 
 void DriverRuntime::release_host(void* memory) noexcept {
   if (memory != nullptr && make_current() == DRIVER_OK) api_.release_host(memory);
+}
+
+namespace {
+
+// Pages of the host that devices of this process are shown: pinned once for all of them, and until the last one is done.
+struct PinnedPages {
+  std::mutex mutex;
+  std::map<void*, int> uses;
+  static PinnedPages& all() {
+    static PinnedPages& pages = *new PinnedPages();  // for good: at exit other threads may still use it
+    return pages;
+  }
+};
+
+}  // namespace
+
+void* DriverRuntime::map_host(void* memory, int64_t bytes) {
+  constexpr unsigned for_all_and_mapped = 3;
+  constexpr size_t page = 4096;
+  enter("sharing host memory");
+  PinnedPages& pinned = PinnedPages::all();
+  std::lock_guard<std::mutex> lock(pinned.mutex);
+  if (pinned.uses.find(memory) == pinned.uses.end()) {
+    size_t size = (static_cast<size_t>(bytes) + page - 1) / page * page;
+    Status status = api_.pin_host(memory, size, for_all_and_mapped);
+    if (status == DRIVER_OUT_OF_MEMORY) {
+      throw Fault{TALARIA_OUT_OF_MEMORY, "the host has no " + size_text(bytes) + " of memory that can be pinned for " + device_};
+    }
+    api_.check(status, "pinning host memory");
+  }
+  pinned.uses[memory]++;
+  void* address = nullptr;
+  Status status = api_.host_address(&address, memory, 0);
+  if (status == DRIVER_OK) return address;
+  if (--pinned.uses[memory] == 0) {
+    pinned.uses.erase(memory);
+    api_.unpin_host(memory);
+  }
+  api_.check(status, "sharing host memory");
+  return nullptr;
+}
+
+void DriverRuntime::unmap_host(void* memory) noexcept {
+  PinnedPages& pinned = PinnedPages::all();
+  std::lock_guard<std::mutex> lock(pinned.mutex);
+  auto found = pinned.uses.find(memory);
+  if (found == pinned.uses.end() || --found->second > 0) return;
+  pinned.uses.erase(found);
+  if (make_current() == DRIVER_OK) api_.unpin_host(memory);
 }
 
 void DriverRuntime::upload(void* target, const void* host, int64_t bytes) {

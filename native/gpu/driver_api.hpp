@@ -27,6 +27,10 @@ enum : Status { DRIVER_OK = 0, DRIVER_OUT_OF_MEMORY = 2, DRIVER_NO_DEVICE = 100,
   X(release, Status(void* memory), "cuMemFree_v2", "hipFree")                                                             \
   X(allocate_host, Status(void** memory, size_t bytes, unsigned flags), "cuMemHostAlloc", "hipHostMalloc")                \
   X(release_host, Status(void* memory), "cuMemFreeHost", "hipHostFree")                                                   \
+  X(pin_host, Status(void* memory, size_t bytes, unsigned flags), "cuMemHostRegister_v2", "hipHostRegister")              \
+  X(unpin_host, Status(void* memory), "cuMemHostUnregister", "hipHostUnregister")                                         \
+  X(host_address, Status(void** address, void* memory, unsigned flags), "cuMemHostGetDevicePointer_v2",                   \
+    "hipHostGetDevicePointer")                                                                                            \
   X(upload, Status(void* target, const void* host, size_t bytes, void* stream), "cuMemcpyHtoDAsync_v2",                   \
     "hipMemcpyHtoDAsync")                                                                                                 \
   X(download, Status(void* host, const void* source, size_t bytes, void* stream), "cuMemcpyDtoHAsync_v2",                 \
@@ -89,6 +93,8 @@ class DriverRuntime : public Runtime {
   void release(void* memory) noexcept override;
   void* allocate_host(int64_t bytes) override;
   void release_host(void* memory) noexcept override;
+  void* map_host(void* memory, int64_t bytes) override;
+  void unmap_host(void* memory) noexcept override;
   void upload(void* target, const void* host, int64_t bytes) override;
   void download(void* host, const void* source, int64_t bytes) override;
   void copy(void* target, const void* source, int64_t bytes) override;

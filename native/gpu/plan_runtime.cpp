@@ -21,6 +21,8 @@ class PlanRuntime : public Runtime {
   void release(void*) noexcept override {}
   void* allocate_host(int64_t) override { return nullptr; }
   void release_host(void*) noexcept override {}
+  void* map_host(void* memory, int64_t) override { return memory; }
+  void unmap_host(void*) noexcept override {}
 
   void upload(void*, const void*, int64_t) override {}
   void download(void*, const void*, int64_t) override {}

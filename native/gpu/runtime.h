@@ -35,6 +35,7 @@ enum Needs : uint32_t {
   MFMA = 4,       // gfx908, gfx90a: 64 lanes
   WMMA = 8,       // gfx11
   SIMDGROUP = 16,  // matrices of a simdgroup: Apple's GPUs, whose `tile` kernels have smaller tiles
+  EXCHANGE = 32,   // kernels that read and write the host's memory and wait for what others write there
 };
 
 struct Properties {
@@ -47,7 +48,7 @@ struct Properties {
   int64_t shared_bytes = 48 << 10;  // of a block, at most
   uint32_t needs = ANY;      // what it has of Needs
   bool dependent_launch = false;    // programmatic dependent launch: sm_90 and later
-  bool host_runs = false;   // launches run on the thread that makes them: the emulator
+  bool host_runs = false;   // launches run on the thread that makes them, which is then the queue's own: the emulator
   int32_t compute = 0;       // CUDA: 90 for sm_90; HIP: 0x908 for gfx908; else 0
 };
 
@@ -98,8 +99,13 @@ class Runtime {
 
   virtual void* allocate(int64_t bytes, const char* what) = 0;  // 256-byte aligned; contents undefined
   virtual void release(void* memory) noexcept = 0;              // after `synchronize`
-  virtual void* allocate_host(int64_t bytes) = 0;               // pinned
+  virtual void* allocate_host(int64_t bytes) = 0;               // pinned; kernels of a device with EXCHANGE reach it there
   virtual void release_host(void* memory) noexcept = 0;
+
+  // The device's address of whole pages of the host that others share, for devices with EXCHANGE, until it is unmapped as
+  // often as it was mapped.
+  virtual void* map_host(void* memory, int64_t bytes) = 0;
+  virtual void unmap_host(void* memory) noexcept = 0;
 
   // Host memory of the three that copy: pinned, or the call waits until it is read or written.
   virtual void upload(void* target, const void* host, int64_t bytes) = 0;

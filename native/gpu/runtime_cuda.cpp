@@ -197,7 +197,7 @@ class CudaRuntime final : public DriverRuntime {
   void load_all() {
     std::string reason = load_kernels(fat_binary_wanted);
     if (!reason.empty() && std::any_of(images, images + image_count, is_text)) {
-      properties_.needs = ANY;
+      properties_.needs = EXCHANGE;
       std::string second = load_kernels(text_wanted);
       if (second.empty()) reason.clear();
     }
@@ -346,7 +346,7 @@ class CudaDriver final : public Driver {
     result.processors = cuda.attribute(MULTIPROCESSORS, number);
     result.lanes = 32;
     result.shared_bytes = cuda.attribute(MAX_SHARED_BYTES, number);
-    result.needs = result.compute >= 80 ? MMA_INT8 | MMA_F16 : ANY;
+    result.needs = EXCHANGE | (result.compute >= 80 ? MMA_INT8 | MMA_F16 : ANY);
     // Within captured steps from CUDA 12.3 on.
     result.dependent_launch = result.compute >= 90 && cuda.version >= 12030 && cuda.cuLaunchKernelEx != nullptr;
     return result;

@@ -207,8 +207,9 @@ class HipDriver final : public Driver {
     result.compute = gfx.size() > 3 ? static_cast<int32_t>(std::strtol(gfx.c_str() + 3, nullptr, 16)) : 0;
     result.lanes = gfx.compare(0, 4, "gfx9") == 0 ? 64 : 32;  // as the kernels are built
     result.shared_bytes = 64 << 10;                           // of every AMD GPU that is listed in cmake/Hip.cmake
-    if (gfx == "gfx908" || gfx == "gfx90a") result.needs = MFMA;
-    if (gfx.compare(0, 5, "gfx11") == 0) result.needs = WMMA;
+    result.needs = EXCHANGE;
+    if (gfx == "gfx908" || gfx == "gfx90a") result.needs |= MFMA;
+    if (gfx.compare(0, 5, "gfx11") == 0) result.needs |= WMMA;
     return result;
   }
 

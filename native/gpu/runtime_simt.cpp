@@ -32,7 +32,7 @@ constexpr const char *driver_name = "metal", *what_is_emulated = "emulator of Me
 constexpr uint32_t normal_needs = SIMDGROUP;
 #else
 constexpr const char *driver_name = "simt", *what_is_emulated = "emulator";
-constexpr uint32_t normal_needs = simt::lanes == 64 ? MFMA : MMA_INT8 | MMA_F16;
+constexpr uint32_t normal_needs = EXCHANGE | (simt::lanes == 64 ? MFMA : MMA_INT8 | MMA_F16);
 #endif
 
 constexpr int64_t guard = 256, alignment = 256;
@@ -64,6 +64,7 @@ Properties properties_of(int32_t index) {
   p.processors = static_cast<int32_t>(simt::host_threads());
   p.lanes = simt::lanes;
   p.shared_bytes = static_cast<int64_t>(simt::most_shared_bytes);
+  p.host_runs = true;
   p.needs = static_cast<uint32_t>(setting("TALARIA_SIMT_NEEDS", normal_needs, 0, UINT32_MAX));
   return p;
 }
@@ -108,6 +109,8 @@ class SimtRuntime : public Runtime {
     return memory;
   }
   void release_host(void* memory) noexcept override { std::free(memory); }
+  void* map_host(void* memory, int64_t) override { return memory; }
+  void unmap_host(void*) noexcept override {}
 
   void upload(void* target, const void* host, int64_t bytes) override {
     check_range(target, bytes, "upload");

@@ -18,7 +18,7 @@ talaria_batch_shape shape_of(const talaria_step_options& options) {
 }  // namespace
 
 Step::Step(const talaria_step_options& options, Runtime& runtime, Scratch& scratch, int32_t wait_limit_ms,
-           const volatile int32_t* cancelled)
+           const volatile int32_t* cancelled, Meetings* meetings)
     : shape_(shape_of(options)),
       mode_{options.activations == TALARIA_ACTIVATIONS_INT8, options.batch_invariant != 0},
       runtime_(runtime),
@@ -26,7 +26,9 @@ Step::Step(const talaria_step_options& options, Runtime& runtime, Scratch& scrat
       wait_limit_ms_(wait_limit_ms),
       cancelled_(cancelled),
       words_(BatchLayout(shape_).end),
-      batch_(runtime, words_ * 4, "a step's batch") {}
+      batch_(runtime, (words_ + 1) * 4, "a step's batch"),
+      pages_(runtime),
+      place_{meetings, reinterpret_cast<uint32_t*>(batch_.data()) + words_, wait_limit_ms} {}
 
 Step::~Step() {
   for (Staged& staged : staged_) {
@@ -39,18 +41,31 @@ void Step::append(int32_t op, const void* args) {
   std::memcpy(&size, args, sizeof size);
   Node node{op, std::vector<uint64_t>(size / sizeof(uint64_t))};
   std::memcpy(node.args.data(), args, size);
-  meets_others_ |= Composer::on_host(node);
   nodes_.push_back(std::move(node));
+}
+
+Fault no_signal(int32_t waited, int32_t limit_ms) {
+  if (waited == TALARIA_ABANDONED) return {TALARIA_INVALID, abandoned_text};
+  return {TALARIA_LOST, "no signal came within " + std::to_string(limit_ms) + " ms"};
+}
+
+// The op that computes next: rows that travel in between do not change what it reads.
+const Node* Step::next_op(size_t at) const {
+  for (at++; at < nodes_.size(); at++) {
+    int32_t op = nodes_[at].op;
+    if (op != TALARIA_OP_COPY && op != TALARIA_OP_SIGNAL && op != TALARIA_OP_WAIT) return &nodes_[at];
+  }
+  return nullptr;
 }
 
 // Cuts the step where the host has something to do, and makes launches of the rest.
 void Step::compose() {
-  Composer composer(shape_, mode_, runtime_, scratch_, reinterpret_cast<const int32_t*>(batch_.data()));
+  Composer composer(shape_, mode_, runtime_, scratch_, reinterpret_cast<const int32_t*>(batch_.data()), pages_, place_);
   auto pass = [&] {
     parts_.clear();
     for (size_t i = 0; i < nodes_.size(); i++) {
-      if (!Composer::on_host(nodes_[i])) {
-        composer.add(nodes_[i], i + 1 < nodes_.size() ? &nodes_[i + 1] : nullptr);
+      if (!composer.on_host(nodes_[i])) {
+        composer.add(nodes_[i], next_op(i));
         continue;
       }
       composer.flush();
@@ -74,11 +89,12 @@ void Step::end() { compose(); }
 void Step::upload(const int32_t* words) {
   Staged& staged = staged_[next_];
   next_ = (next_ + 1) % static_cast<int>(std::size(staged_));
-  if (staged.host == nullptr) staged.host = static_cast<int32_t*>(runtime_.allocate_host(words_ * 4));
+  if (staged.host == nullptr) staged.host = static_cast<int32_t*>(runtime_.allocate_host((words_ + 1) * 4));
   if (staged.event == nullptr) staged.event = runtime_.new_event();
   if (staged.used) runtime_.wait(*staged.event);
   std::memcpy(staged.host, words, static_cast<size_t>(words_) * 4);
-  runtime_.upload(batch_.data(), staged.host, words_ * 4);
+  staged.host[words_] = 0;
+  runtime_.upload(batch_.data(), staged.host, (words_ + 1) * 4);
   runtime_.record(*staged.event);
   staged.used = true;
 }
@@ -88,10 +104,27 @@ void Step::run(const int32_t* words) {
     runtime_.synchronize();
     compose();
   }
+  try {
+    run_parts(words);
+  } catch (...) {
+    abandon();
+    throw;
+  }
+}
+
+void Step::abandon() const {
+  for (const Node& node : nodes_) {
+    if (node.op != TALARIA_OP_SIGNAL) continue;
+    const auto* event = reinterpret_cast<const talaria_event_view*>(node.as<talaria_event_args>().event);
+    event->abandon(event->event);
+  }
+}
+
+void Step::run_parts(const int32_t* words) {
   upload(words);
   for (Part& part : parts_) {
     // After a wait that was cancelled the rest would run, and signal, on data that never came.
-    if (cancelled()) return;
+    if (cancelled()) return abandon();
     if (part.end > part.first) {
       if (part.graph == nullptr) part.graph = runtime_.capture(std::span(launches_).subspan(part.first, part.end - part.first));
       runtime_.replay(*part.graph);
@@ -133,9 +166,8 @@ void Step::run_host_op(const Node& node, const int32_t* words) {
     }
     case TALARIA_OP_WAIT: {
       const auto* event = reinterpret_cast<const talaria_event_view*>(node.as<talaria_event_args>().event);
-      if (event->wait(event->event, wait_limit_ms_, cancelled_) != 0 && !cancelled()) {
-        throw Fault{TALARIA_LOST, "no signal came within " + std::to_string(wait_limit_ms_) + " ms"};
-      }
+      int32_t waited = event->wait(event->event, wait_limit_ms_, cancelled_);
+      if (waited != TALARIA_SIGNALLED && !cancelled()) throw no_signal(waited, wait_limit_ms_);
     }
   }
 }

@@ -11,15 +11,19 @@
 
 namespace talaria::gpu {
 
+// What a wait that ended without a signal means.
+Fault no_signal(int32_t waited, int32_t limit_ms);
+
 class Step {
  public:
   Step(const talaria_step_options& options, Runtime& runtime, Scratch& scratch, int32_t wait_limit_ms,
-       const volatile int32_t* cancelled);
+       const volatile int32_t* cancelled, Meetings* meetings);
   ~Step();
   void append(int32_t op, const void* args);
   void end();  // composes; throws OUT_OF_MEMORY if the scratch memory does not fit
   void run(const int32_t* words);
-  bool meets_others() const { return meets_others_; }  // copies to the host, signals or waits
+  void abandon() const;  // the events that it signals: it will not
+  bool needs_host() const { return parts_.size() > 1; }  // which copies, signals or waits between its graphs
   int64_t words() const { return words_; }
 
  private:
@@ -30,7 +34,9 @@ class Step {
     std::unique_ptr<Graph> graph;
   };
   void compose();
+  const Node* next_op(size_t at) const;
   void upload(const int32_t* words);
+  void run_parts(const int32_t* words);
   void run_host_op(const Node& node, const int32_t* words);
   bool cancelled() const;
 
@@ -41,12 +47,13 @@ class Step {
   int32_t wait_limit_ms_;
   const volatile int32_t* cancelled_;
   int64_t words_;
-  bool meets_others_ = false;
   std::deque<Node> nodes_;
   std::vector<Launch> launches_;
   std::vector<Part> parts_;
   int64_t generation_ = -1;  // of the scratch memory that the launches point into
-  Memory batch_;
+  Memory batch_;  // and behind its words one that is 0 as long as no wait of this run has failed
+  HostPages pages_;
+  MeetingPlace place_;
   // Batches on their way, in pinned memory.
   struct Staged {
     int32_t* host = nullptr;

@@ -175,13 +175,17 @@ int32_t talaria_run(uint64_t device, uint64_t step, const uint8_t* batch, int64_
 
 // --- events -----------------------------------------------------------------------------------------------------------
 
-// A counter, starting at 0, that signal and wait ops of any device may use.
+// A counter, starting at 0, that signal and wait ops of any device may use: at a time one queue signals it, and one waits.
 uint64_t talaria_event_new(talaria_status* status);
 int32_t talaria_event_free(uint64_t event, talaria_status* status);
 
 // The same two from the host, for backends that are written in Java.
 int32_t talaria_event_signal(uint64_t event, talaria_status* status);
 int32_t talaria_event_wait(uint64_t event, int32_t limit_ms, talaria_status* status);
+
+// No signal will come any more: whoever waits for the event, now or later, fails with TALARIA_INVALID and stays usable. A
+// device abandons by itself the events that a step would have signalled and, having failed, does not.
+int32_t talaria_event_abandon(uint64_t event, talaria_status* status);
 
 #ifdef __cplusplus
 }

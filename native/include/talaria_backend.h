@@ -15,17 +15,25 @@ extern "C" {
 
 typedef struct talaria_tensor_view {
   void* object;      // the backend's own tensor; null for a host tensor
-  uint8_t* host;     // the bytes of a host tensor; else null
+  uint8_t* host;     // the bytes of a host tensor, from the beginning of a page on; else null
   int32_t kind;      // talaria_kind
   int32_t type;      // talaria_type
   int64_t shape[4];  // outermost first
   int64_t bytes;
 } talaria_tensor_view;
 
+typedef enum talaria_waited {
+  TALARIA_SIGNALLED = 0,
+  TALARIA_NOT_SIGNALLED = 1,  // within the limit, or before the wait was cancelled
+  TALARIA_ABANDONED = 2
+} talaria_waited;
+
 typedef struct talaria_event_view {
   void (*signal)(void* event);
-  int32_t (*wait)(void* event, int32_t limit_ms, const volatile int32_t* cancelled);  // 0: a signal came; 1: none did
+  int32_t (*wait)(void* event, int32_t limit_ms, const volatile int32_t* cancelled);  // a talaria_waited
+  void (*abandon)(void* event);
   void* event;
+  talaria_event_cell* cell;  // in a page of its own, for devices that signal and wait by themselves
 } talaria_event_view;
 
 typedef struct talaria_backend_table {

@@ -79,6 +79,8 @@ class MetalRuntime final : public Runtime {
   void* allocate(int64_t bytes, const char* what) override;
   void release(void* memory) noexcept override { memory_.erase(reinterpret_cast<uint64_t>(memory)); }
   void* allocate_host(int64_t bytes) override;
+  void* map_host(void*, int64_t) override { throw Fault{TALARIA_UNSUPPORTED, "Metal's kernels do not wait for other devices"}; }
+  void unmap_host(void*) noexcept override {}
   void release_host(void* memory) noexcept override { host_.erase(static_cast<uint8_t*>(memory)); }
 
   void upload(void* target, const void* host, int64_t bytes) override;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../common/fault.hpp"
@@ -74,11 +75,30 @@ struct Device {
   talaria_status pending_{};
 };
 
+// Zeroed pages of their own, which devices can be shown. Those that nobody touches take no memory.
+class HostMemory {
+ public:
+  HostMemory() = default;
+  explicit HostMemory(size_t bytes);
+  HostMemory(HostMemory&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
+  HostMemory& operator=(HostMemory&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~HostMemory();
+  uint8_t* data() const { return data_; }
+
+ private:
+  uint8_t* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
 struct Tensor {
   static constexpr uint8_t kind = 3;
   talaria_tensor_view view{};
   std::shared_ptr<Device> device;  // none for a host tensor
-  std::vector<uint8_t> host;
+  HostMemory host;
   std::string label;
   int64_t row_bytes = 0;
 

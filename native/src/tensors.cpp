@@ -1,6 +1,9 @@
 // Tensors: allocation, copies in and out.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "../../kernels/common/formats.h"
 #include "handles.hpp"
@@ -65,6 +68,16 @@ int64_t tensor_bytes(const int64_t shape[4], int32_t type, const char* label, in
   return bytes;
 }
 
+HostMemory::HostMemory(size_t bytes) : bytes_(std::max<size_t>(bytes, 1)) {
+  void* pages = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) throw std::bad_alloc();
+  data_ = static_cast<uint8_t*>(pages);
+}
+
+HostMemory::~HostMemory() {
+  if (data_ != nullptr) munmap(data_, bytes_);
+}
+
 Tensor::~Tensor() {
   if (!device) return;
   std::lock_guard<std::recursive_mutex> lock(device->mutex);
@@ -116,7 +129,7 @@ uint64_t new_tensor(uint64_t device, const uint8_t* source, int64_t source_bytes
       fail(TALARIA_INVALID, "tensor %s: host tensors carry activations and have at most %lld bytes", desc.label,
            static_cast<long long>(max_host_bytes));
     }
-    tensor->host.resize(static_cast<size_t>(tensor->view.bytes));
+    tensor->host = HostMemory(static_cast<size_t>(tensor->view.bytes));
     tensor->view.host = tensor->host.data();
     return Handles::all().add(tensor);
   }

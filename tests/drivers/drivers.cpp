@@ -119,6 +119,18 @@ void works() {
     runtime->synchronize();
     expect(log_text() == written("", 1) + extra + written("graph: ", 2) + written("graph: ", 3, 100000), "a replay");
 
+    // Pages that two devices share are pinned once, and until the second one is done with them.
+    auto other = driver().open(0);
+    void* pages = std::aligned_alloc(4096, 8192);
+    expect(runtime->map_host(pages, 5000) == pages && other->map_host(pages, 5000) == pages, "shared pages");
+    int before = live();
+    runtime->unmap_host(pages);
+    expect(live() == before, "still pinned");
+    other->unmap_host(pages);
+    expect(live() == before - 1, "no longer pinned");
+    other.reset();
+    std::free(pages);
+
     expect_fault(TALARIA_OUT_OF_MEMORY, KIND ":1 has no room for 2.00 GB (weight w): of its 1.07 GB only 1.07 GB are free",
                  [&] { runtime->allocate(2000000000, "weight w"); });
     runtime->release(memory);
@@ -151,7 +163,13 @@ void failing_calls() {
     runtime->synchronize();  // the capture has ended
     fake("fail=instantiate:801");
     expect_fault(TALARIA_INVALID, "preparing a captured step", [&] { runtime->capture(launches); });
+    void* pages = std::aligned_alloc(4096, 4096);
+    fake("fail=pin_host:2");
+    expect_fault(TALARIA_OUT_OF_MEMORY, "memory that can be pinned for " KIND ":0", [&] { runtime->map_host(pages, 10); });
+    fake("fail=host_address:1");
+    expect_fault(TALARIA_INVALID, "sharing host memory", [&] { runtime->map_host(pages, 10); });
     fake("");
+    std::free(pages);
   }
   expect(live() == 0, "nothing is left behind");
   fake("fail=create_stream:2");
@@ -172,7 +190,7 @@ void no_device() {
 void older_driver() {
   fake("refuse=fat built=70");
   auto runtime = driver().open(0);
-  expect(runtime->properties().needs == ANY && !runtime->properties().dependent_launch, "the least of kernels");
+  expect(runtime->properties().needs == EXCHANGE && !runtime->properties().dependent_launch, "the least of kernels");
   runtime->launch(a_launch(1));
   expect(log_text().find("early") == std::string::npos, "no early launch");
   fake("refuse=fat lacks=talaria_norm");

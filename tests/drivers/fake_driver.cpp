@@ -150,6 +150,20 @@ Status fake_release(void* which) {
 }
 Status fake_allocate_host(void** result, size_t bytes, unsigned) { return fake_allocate(result, bytes); }
 Status fake_release_host(void* which) { return fake_release(which); }
+Status fake_pin_host(void* which, size_t bytes, unsigned) {
+  if (Status status = trouble("pin_host", true)) return status;
+  if (bytes % 4096 != 0) return 1;
+  return live.insert(which).second ? 0 : 712;
+}
+Status fake_unpin_host(void* which) {
+  if (Status status = trouble("unpin_host", true)) return status;
+  return live.erase(which) == 0 ? 713 : 0;
+}
+Status fake_host_address(void** address, void* which, unsigned) {
+  *address = which;
+  if (Status status = trouble("host_address", true)) return status;
+  return live.count(which) == 0 ? 1 : 0;
+}
 Status fake_upload(void* t, const void* s, size_t bytes, void* stream) { return move("upload", t, s, bytes, stream); }
 Status fake_download(void* t, const void* s, size_t bytes, void* stream) { return move("download", t, s, bytes, stream); }
 Status fake_copy(void* t, const void* s, size_t bytes, void* stream) { return move("copy", t, s, bytes, stream); }

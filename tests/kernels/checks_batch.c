@@ -154,20 +154,29 @@ static void run_waiting(uint64_t on, uint64_t awaited, uint64_t signalled) {
   talaria_event_free(begun, &status);
 }
 
+// The event's signaller has failed, and whoever waits is told at once.
+static void expect_abandoned(uint64_t event) {
+  int32_t code = talaria_event_wait(event, 60000, &status);
+  expect(code, false, "event_wait of an abandoned event", 0, 0);
+  talaria_event_free(event, &status);
+}
+
 void check_lost(uint64_t backend) {
   uint64_t awaited = talaria_event_new(&status), signalled = talaria_event_new(&status);
   // A device that is closed while it waits does not wait on, and does not signal what it has not done.
   uint64_t waiting = open_device(backend, 600000);
   run_waiting(waiting, awaited, signalled);
   expect(talaria_device_close(waiting, &status), true, "device_close while it waits", 0, 0);
-  expect_lost(talaria_event_wait(signalled, 0, &status), "event_wait");
+  expect_abandoned(signalled);
 
+  signalled = talaria_event_new(&status);
   uint64_t late = open_device(backend, 1);
   uint64_t tensor = new_tensor(late, X);
   run_waiting(late, awaited, signalled);
-  expect_lost(talaria_event_wait(signalled, 50, &status), "event_wait");
-  // By now the wait has failed. What is queued before that is reported runs as little as what was queued before it.
+  expect_abandoned(signalled);
+  // The wait has failed. What is queued before that is reported runs as little as what was queued before it.
   const int32_t kind = TALARIA_OP_SIGNAL;
+  signalled = talaria_event_new(&status);
   run_events(late, 1, &kind, &signalled);
   uint8_t byte = 0;
   expect(talaria_tensor_free(late, new_tensor(late, Q), &status), true, "tensor_free, which meets the fault", 0, 0);
@@ -178,7 +187,19 @@ void check_lost(uint64_t backend) {
   expect(talaria_tensor_free(late, tensor, &status), true, "tensor_free of a lost device", 0, 0);
   expect(talaria_device_close(late, &status), true, "device_close of a lost device", 0, 0);
   expect(talaria_device_close(late, &status), false, "device_close, once more", 0, 0);
-  expect_lost(talaria_event_wait(signalled, 0, &status), "event_wait");
+  expect_abandoned(signalled);
+
+  // An event that is abandoned by hand; its signals so far count, and the device that waits stays usable.
+  signalled = talaria_event_new(&status);
+  expect(talaria_event_signal(signalled, &status), true, "event_signal", 0, 0);
+  expect(talaria_event_abandon(signalled, &status), true, "event_abandon", 0, 0);
+  expect(talaria_event_wait(signalled, 0, &status), true, "event_wait, of a signal before it was abandoned", 0, 0);
+  uint64_t usable = open_device(backend, 60000);
+  run_events(usable, 1, (const int32_t[]){TALARIA_OP_WAIT}, &signalled);
+  expect(talaria_sync(usable, &status), false, "sync after a wait for an abandoned event", 0, 0);
+  expect(talaria_sync(usable, &status), true, "sync after that", 0, 0);
+  expect(talaria_device_close(usable, &status), true, "device_close", 0, 0);
+  expect_abandoned(signalled);
+  expect(talaria_event_abandon(signalled, &status), false, "event_abandon of a freed event", 0, 0);
   talaria_event_free(awaited, &status);
-  talaria_event_free(signalled, &status);
 }

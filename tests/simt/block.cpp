@@ -1,9 +1,11 @@
 #include "block.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <thread>
 
 namespace talaria::simt {
 
@@ -31,6 +33,17 @@ const char* base_name(const char* file) {
 }  // namespace
 
 void* shared(size_t bytes) { return running.processor->shared(bytes); }
+
+uint64_t nanoseconds() {
+  auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
+void pause(uint32_t look) {
+  if (look < 256) return std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::microseconds(20));
+}
+
 void misaligned(const void* address) {
   char text[96];
   std::snprintf(text, sizeof text, "thread %u reads from the misaligned address %p", thread(), address);

@@ -37,6 +37,9 @@ void warp_barrier(TALARIA_SIMT_PLACE);  // all lanes of the hardware warp
 // The block's memory: the same for all its threads; NaNs when the block begins. A kernel asks for one size only.
 void* shared(size_t bytes);
 [[noreturn]] void misaligned(const void* address);
+// A thread of a kernel that waits for what others of the host write: the time, and letting them.
+uint64_t nanoseconds();
+void pause(uint32_t look);
 [[noreturn]] void fault(const char* what);  // whatever else a kernel may not do
 
 // Gives `mine` (at most 128 bytes) to the other lanes of the hardware warp and returns when all have given theirs: then
