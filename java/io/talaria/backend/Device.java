@@ -11,7 +11,32 @@ import java.nio.ByteBuffer;
  * Any call may throw {@link DeviceException}.
  */
 public interface Device extends AutoCloseable {
+    /** Which devices the events and host tensors are for that a device makes. */
+    enum Meeting {
+        /** For none: its steps neither signal nor wait, and copy only between its own tensors. */
+        NOBODY,
+        /** For devices that are written in Java. */
+        JAVA,
+        /** For all whose steps meet others. */
+        ALL
+    }
+
     DeviceInfo info();
+
+    /** Whether its steps meet those of other devices, and whom it can make events and host tensors for. */
+    default Meeting meeting() {
+        return Meeting.NOBODY;
+    }
+
+    /**
+     * Makes an event with a count of 0. It belongs to no device.
+     *
+     * @throws DeviceException if the device's steps meet nobody
+     */
+    default Event newEvent() {
+        throw new DeviceException(
+                DeviceException.Kind.UNSUPPORTED, info().device() + " takes no part in what several devices do");
+    }
 
     /**
      * Copies a weight to the device.
@@ -20,7 +45,10 @@ public interface Device extends AutoCloseable {
      */
     Tensor load(TensorSource source) throws IOException;
 
-    /** Allocates a tensor of zeros: an {@link Tensor.Kind#ACTIVATION} (F32 or I32) or a {@link Tensor.Kind#KV}. */
+    /**
+     * Allocates a tensor of zeros: an {@link Tensor.Kind#ACTIVATION} (F32 or I32), a {@link Tensor.Kind#KV}, or, if it meets
+     * others, a {@link Tensor.Kind#HOST} (F32 or I32).
+     */
     Tensor alloc(String label, Tensor.Kind kind, TensorType type, Shape shape);
 
     /** Frees a tensor before the device is closed. */

@@ -4,6 +4,7 @@ import io.talaria.backend.Batch;
 import io.talaria.backend.BatchShape;
 import io.talaria.backend.DecoderOps;
 import io.talaria.backend.Device;
+import io.talaria.backend.DeviceException;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
 import io.talaria.backend.TensorSource;
@@ -125,10 +126,10 @@ public final class Decoder implements AutoCloseable {
     /** The forward pass. */
     private Pass compose(PassKey key) {
         StepOptions step = new StepOptions(options.activations(), key.shape(), options.batchInvariant());
-        Pass pass = new Pass(step, key.verbs());
+        Pass pass = Pass.over(parts.stream().map(DecoderPart::device).toList(), step, key.verbs());
         try {
             compose(pass, key);
-            pass.cut();
+            pass.end();
             return pass;
         } catch (RuntimeException e) {
             try (pass) {
@@ -143,7 +144,8 @@ public final class Decoder implements AutoCloseable {
         for (int i = 0; i < config.layers(); i++) {
             DecoderPart home = parts.get(placement.layers().get(i).home());
             if (home != part) {
-                pass.move(part.device(), part.x(), home.device(), home.x(), 0, rowBytes(config.hidden()));
+                Pass.Rows rows = new Pass.Rows(part.x(), home.x(), 0, rowBytes(config.hidden()));
+                pass.send(part.device(), home.device(), List.of(rows), false);
             }
             part = home;
             HomeLayer layer = part.layer(i);
@@ -174,9 +176,10 @@ public final class Decoder implements AutoCloseable {
         Tensor slots = home.slots(sources.size());
         List<DecoderPart> away = sources.stream().filter(part -> part != home).toList();
         for (DecoderPart part : away) {
-            pass.move(home.device(), home.h(), part.device(), part.h(), 0, rowBytes(config.hidden()));
+            Pass.Rows h = new Pass.Rows(home.h(), part.h(), 0, rowBytes(config.hidden()));
             long words = rowBytes(2L * config.expertsUsed());
-            pass.move(home.device(), home.routing(layer), part.device(), part.routing(layer), 0, words);
+            Pass.Rows routing = new Pass.Rows(home.routing(layer), part.routing(layer), 0, words);
+            pass.send(home.device(), part.device(), List.of(h, routing), true);
             on(pass, part).experts(part.slots(1), part.h(), part.routing(layer), part.experts(layer));
         }
         if (sources.contains(home)) {
@@ -187,7 +190,8 @@ public final class Decoder implements AutoCloseable {
         long slotBytes = rowBytes((long) config.expertsUsed() * config.hidden());
         for (DecoderPart part : away) {
             long offset = plane++ * options.maxRows() * slotBytes;
-            pass.move(part.device(), part.slots(1), home.device(), slots, offset, slotBytes);
+            Pass.Rows rows = new Pass.Rows(part.slots(1), slots, offset, slotBytes);
+            pass.send(part.device(), home.device(), List.of(rows), true);
         }
         return slots;
     }
@@ -220,7 +224,7 @@ public final class Decoder implements AutoCloseable {
 
     /** The same for the k best tokens of each wanted row, 1 to 1024 and at most the vocabulary. */
     public void run(Batch batch, int k) {
-        pass(batch.shape(), k, Verb.ALL).run(batch);
+        run(pass(batch.shape(), k, Verb.ALL), batch);
     }
 
     /**
@@ -228,12 +232,63 @@ public final class Decoder implements AutoCloseable {
      * and the cache what was left there.
      */
     public void run(Batch batch, Set<Verb> verbs) {
-        pass(batch.shape(), options.topK(), Set.copyOf(verbs)).run(batch);
+        run(pass(batch.shape(), options.topK(), Set.copyOf(verbs)), batch);
+    }
+
+    private void run(Pass pass, Batch batch) {
+        try {
+            pass.run(batch);
+        } catch (DeviceException e) {
+            throw failed(e);
+        }
     }
 
     /** Waits for all batches so far. */
     public void sync() {
-        parts.forEach(part -> part.device().sync());
+        sync(parts);
+    }
+
+    private void sync(List<DecoderPart> some) {
+        try {
+            some.forEach(part -> part.device().sync());
+        } catch (DeviceException e) {
+            throw failed(e);
+        }
+    }
+
+    /**
+     * Frees those who wait for the device that has failed, so that they can go on with something else. What was composed is
+     * composed anew if it is asked for again.
+     *
+     * @return the failure behind others, which only say that a device has waited in vain
+     */
+    private DeviceException failed(DeviceException first) {
+        if (parts.size() == 1) {
+            return first;
+        }
+        passes.values().forEach(Pass::abandon);
+        DeviceException cause = first;
+        for (DecoderPart part : parts) {
+            try {
+                if (!part.device().lost()) {
+                    part.device().sync();
+                }
+            } catch (DeviceException e) {
+                cause = isGraver(e.kind(), cause.kind()) ? e : cause;
+            }
+        }
+        passes.values().forEach(Pass::close);
+        passes.clear();
+        return cause;
+    }
+
+    private static boolean isGraver(DeviceException.Kind kind, DeviceException.Kind than) {
+        List<DeviceException.Kind> byWeight = List.of(
+                DeviceException.Kind.INVALID,
+                DeviceException.Kind.UNSUPPORTED,
+                DeviceException.Kind.OUT_OF_MEMORY,
+                DeviceException.Kind.LOST);
+        return byWeight.indexOf(kind) > byWeight.indexOf(than);
     }
 
     /** Waits for the last batch and reads the best tokens of its wanted rows. Valid until the next read. */
@@ -277,7 +332,13 @@ public final class Decoder implements AutoCloseable {
         if (received.capacity() < bytes) {
             received = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
         }
-        part.device().read(tensor, 0, received.clear().limit(bytes));
+        // The others first: whoever has failed says so, while one that waits for it would only wait.
+        sync(parts.stream().filter(other -> other != part).toList());
+        try {
+            part.device().read(tensor, 0, received.clear().limit(bytes));
+        } catch (DeviceException e) {
+            throw failed(e);
+        }
         return received.slice().order(ByteOrder.LITTLE_ENDIAN);
     }
 

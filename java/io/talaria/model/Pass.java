@@ -6,85 +6,67 @@ import io.talaria.backend.Device;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 
-/**
- * A forward pass over one device or several: steps, and rows that travel between them. Where one device waits for
- * another, its step is cut; devices that do not wait work at the same time.
- *
- * <p>Rows travel through host memory by reading and writing, so that devices of any kinds can work together, and one that
- * fails is heard of at once.
- */
-final class Pass implements AutoCloseable {
+/** A forward pass over one device or several: steps, and rows that travel between them. Composed once, run often. */
+abstract class Pass implements AutoCloseable {
     private final StepOptions options;
     private final Set<Verb> verbs;
-    private final List<Part> parts = new ArrayList<>();
-    private Device composing;
-    private Optional<Step> open = Optional.empty();
-    private final RowCarrier carrier = new RowCarrier();
 
-    private sealed interface Part {}
-
-    private record Run(Device device, Step step) implements Part {}
-
-    private record Move(Device from, Tensor source, Device to, Tensor target, long targetOffset, long rowBytes)
-            implements Part {}
+    /**
+     * Rows of the batch that travel.
+     *
+     * @param source from its beginning
+     * @param target behind so many bytes
+     */
+    record Rows(Tensor source, Tensor target, long targetOffset, long rowBytes) {}
 
     Pass(StepOptions options, Set<Verb> verbs) {
         this.options = options;
         this.verbs = verbs;
     }
 
-    /** The step that goes on at a device: the one before, if that is of the same device and has not been cut. */
-    DecoderOps on(Device device) {
-        if (open.isEmpty() || composing != device) {
-            cut();
-            composing = device;
-            Step step = device.newStep(options);
-            open = Optional.of(step);
-            parts.add(new Run(device, step));
-        }
-        return verbs.equals(Verb.ALL) ? open.get() : new ChosenVerbs(open.get(), verbs);
+    /** A pass over these devices, of which each meets the others if all can. */
+    static Pass over(List<Device> devices, StepOptions options, Set<Verb> verbs) {
+        boolean meet = devices.size() == 1
+                || devices.stream().allMatch(device -> device.meeting() != Device.Meeting.NOBODY);
+        return meet ? new MeetingPass(devices, options, verbs) : new CarriedPass(options, verbs);
     }
 
-    /** Ends the step that is being composed: what comes next is a step of its own. */
-    void cut() {
-        open.ifPresent(Step::end);
-        open = Optional.empty();
+    /** Composes what comes next on a device. */
+    final DecoderOps on(Device device) {
+        Step step = step(device);
+        return verbs.equals(Verb.ALL) ? step : new ChosenVerbs(step, verbs);
     }
 
-    /** Brings the batch's rows from the beginning of one device's tensor into another's, once both are that far. */
-    void move(Device from, Tensor source, Device to, Tensor target, long targetOffset, long rowBytes) {
-        cut();
-        parts.add(new Move(from, source, to, target, targetOffset, rowBytes));
+    /** The step that goes on at a device. */
+    abstract Step step(Device device);
+
+    final Step newStep(Device device) {
+        return device.newStep(options);
     }
 
-    /** Queues it, as far as no device has to wait for another. */
-    void run(Batch batch) {
-        for (Part part : parts) {
-            switch (part) {
-                case Run run -> run.device().run(run.step(), batch);
-                case Move move ->
-                    carrier.carry(
-                            move.from(),
-                            move.source(),
-                            move.to(),
-                            move.target(),
-                            move.targetOffset(),
-                            Math.toIntExact(move.rowBytes() * batch.rows()));
-            }
-        }
+    final int mostRows() {
+        return options.batch().rows();
     }
+
+    /**
+     * Brings rows from one device to another, once it is that far.
+     *
+     * @param answered whether rows that the other sends back, before these are sent again, depend on them
+     */
+    abstract void send(Device from, Device to, List<Rows> rows, boolean answered);
+
+    /** Ends composing. */
+    abstract void end();
+
+    /** Queues it. */
+    abstract void run(Batch batch);
+
+    /** Frees devices that wait for one which has failed. The pass does not run again. */
+    abstract void abandon();
 
     @Override
-    public void close() {
-        for (Part part : parts) {
-            if (part instanceof Run run && !run.device().lost()) {
-                run.step().close();
-            }
-        }
-    }
+    public abstract void close();
 }

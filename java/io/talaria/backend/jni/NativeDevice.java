@@ -5,6 +5,7 @@ import io.talaria.backend.BatchShape;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.Event;
 import io.talaria.backend.LeakReport;
 import io.talaria.backend.MemoryUse;
 import io.talaria.backend.Shape;
@@ -64,6 +65,16 @@ final class NativeDevice implements Device {
     @Override
     public DeviceInfo info() {
         return info;
+    }
+
+    @Override
+    public Meeting meeting() {
+        return Meeting.ALL;
+    }
+
+    @Override
+    public Event newEvent() {
+        return new NativeEvent();
     }
 
     @Override

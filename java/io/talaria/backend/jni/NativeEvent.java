@@ -42,6 +42,12 @@ public final class NativeEvent implements Event {
     }
 
     @Override
+    public void abandon() {
+        NativeStatus own = new NativeStatus();
+        own.check(Native.talaria_event_abandon(handle(), own.buffer()));
+    }
+
+    @Override
     public synchronized void close() {
         if (handle != 0) {
             status.check(Native.talaria_event_free(handle, status.buffer()));

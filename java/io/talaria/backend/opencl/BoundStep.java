@@ -110,6 +110,15 @@ final class BoundStep implements AutoCloseable {
         CL.clFlush(queue);
     }
 
+    /** The events that it signals: it will not. */
+    void abandon() {
+        for (Command command : commands) {
+            if (command instanceof Command.Signal signal) {
+                signal.event().abandon();
+            }
+        }
+    }
+
     /** Without waiting for what runs: only for the batch before the last two. */
     private void upload(int[] words) {
         int stage = next;

@@ -6,6 +6,7 @@ import io.talaria.backend.BatchLayout;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.Event;
 import io.talaria.backend.HostTensor;
 import io.talaria.backend.LeakReport;
 import io.talaria.backend.MemoryUse;
@@ -82,6 +83,16 @@ final class OpenClDevice implements Device {
     @Override
     public DeviceInfo info() {
         return info;
+    }
+
+    @Override
+    public Meeting meeting() {
+        return Meeting.JAVA;
+    }
+
+    @Override
+    public Event newEvent() {
+        return new JavaEvent();
     }
 
     @Override
@@ -304,7 +315,7 @@ final class OpenClDevice implements Device {
                 .asIntBuffer()
                 .get(words);
         own.checkBatch(words);
-        work.add(() -> bound.run(words, host));
+        work.add(() -> bound.run(words, host), bound::abandon);
     }
 
     @Override

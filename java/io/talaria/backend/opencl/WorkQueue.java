@@ -28,13 +28,18 @@ final class WorkQueue {
         return cancelled;
     }
 
-    void add(Runnable work) {
+    /** @param undone is called if the work fails, or does not begin */
+    void add(Runnable work, Runnable undone) {
         thread.execute(() -> {
             if (fault != null || cancelled) {
+                undone.run();
                 return;
             }
             try {
                 work.run();
+                if (!cancelled) {
+                    return;
+                }
             } catch (CLException e) {
                 fault = Faults.running(e);
             } catch (DeviceException e) {
@@ -42,6 +47,7 @@ final class WorkQueue {
             } catch (RuntimeException e) {
                 fault = new DeviceException(DeviceException.Kind.LOST, "the device's queue failed: " + e, e);
             }
+            undone.run();
         });
     }
 

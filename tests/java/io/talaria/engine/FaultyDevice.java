@@ -10,7 +10,7 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * A device that tells a test of its loads, runs and reads, before and after it does them. Once a test has had it lost, it
+ * A device that tells a test of its loads, runs, waits and reads, before or after it does them. Once a test has had it lost, it
  * refuses everything else, as a real one does.
  */
 final class FaultyDevice {
@@ -23,6 +23,9 @@ final class FaultyDevice {
 
     /** The same for each load. */
     private Runs beforeLoad = number -> {};
+
+    /** Called before each wait for what it has been given. */
+    private Runnable beforeSync = () -> {};
 
     private Reads afterRead = (source, target) -> {};
     private Optional<DeviceException> loss = Optional.empty();
@@ -51,6 +54,10 @@ final class FaultyDevice {
     void beforeLoad(Runs hook) {
         beforeLoad = hook;
         loads = 0;
+    }
+
+    void beforeSync(Runnable hook) {
+        beforeSync = hook;
     }
 
     void afterRead(Reads hook) {
@@ -84,6 +91,7 @@ final class FaultyDevice {
             switch (method) {
                 case "run" -> beforeRun.run(runs++);
                 case "load" -> beforeLoad.run(loads++);
+                case "sync" -> beforeSync.run();
                 default -> {}
             }
         } catch (DeviceException e) {

@@ -114,12 +114,12 @@ class SplitFaultsTest {
         }
     }
 
-    /** Between its step and the home's, while its slots travel. */
+    /** After its step was queued: whoever waits for it hears of that when the pass is waited for. */
     @ParameterizedTest
     @EnumSource(How.class)
-    void lostWhileItsSlotsTravel(How how) throws IOException {
+    void lostWhileItComputes(How how) throws IOException {
         DeviceException loss = failure(Kind.LOST);
-        faulty.afterRead((source, target) -> {
+        faulty.beforeSync(() -> {
             throw loss;
         });
         assertSame(loss, fails(how));
@@ -169,7 +169,7 @@ class SplitFaultsTest {
             });
             Reply reply = submit(engine, text);
             assertSame(loss, assertThrows(DeviceException.class, reply::await));
-            assertTrue(reply.tokens.size() <= run / model.config().layers(), reply.tokens + " in run " + run);
+            assertTrue(reply.tokens.size() <= run, reply.tokens + " in run " + run);
             assertSame(loss, assertThrows(DeviceException.class, () -> submit(engine, text)));
         }
         List<Device> first = devices.subList(0, 1);

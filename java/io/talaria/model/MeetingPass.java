@@ -1,0 +1,119 @@
+package io.talaria.model;
+
+import io.talaria.backend.Batch;
+import io.talaria.backend.Device;
+import io.talaria.backend.Event;
+import io.talaria.backend.Shape;
+import io.talaria.backend.Step;
+import io.talaria.backend.StepOptions;
+import io.talaria.backend.Tensor;
+import io.talaria.quant.TensorType;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * One step for each device, all under way at the same time. Rows lie in host memory while they travel, and events say when
+ * they are there: nobody comes back to the host between.
+ */
+final class MeetingPass extends Pass {
+    private final Map<Device, Step> steps = new LinkedHashMap<>();
+    private final Map<Route, Way> ways = new HashMap<>();
+    private final Device maker;
+
+    /** Rows of so many bytes from one device to another. */
+    private record Route(Device from, Device to, List<Long> rowBytes, boolean answered) {}
+
+    /**
+     * What they travel through, as often as they do.
+     *
+     * @param places one after the other
+     * @param full signalled when rows are there
+     * @param free signalled when they have been taken, unless an answer says so
+     */
+    private record Way(List<Tensor> places, Event full, Event free) {}
+
+    MeetingPass(List<Device> devices, StepOptions options, Set<Verb> verbs) {
+        super(options, verbs);
+        maker = devices.stream().max(Comparator.comparing(Device::meeting)).orElseThrow();
+    }
+
+    @Override
+    Step step(Device device) {
+        return steps.computeIfAbsent(device, this::newStep);
+    }
+
+    @Override
+    void send(Device from, Device to, List<Rows> rows, boolean answered) {
+        Way way = way(from, to, rows, answered);
+        Step sender = step(from);
+        Step receiver = step(to);
+        if (!answered) {
+            sender.await(way.free());
+        }
+        receiver.await(way.full());
+        for (int i = 0; i < rows.size(); i++) {
+            Rows each = rows.get(i);
+            Tensor place = way.places().get(i);
+            sender.copy(place, 0, each.source(), 0, each.rowBytes());
+            receiver.copy(each.target(), each.targetOffset(), place, 0, each.rowBytes());
+        }
+        sender.signal(way.full());
+        if (!answered) {
+            receiver.signal(way.free());
+        }
+    }
+
+    private Way way(Device from, Device to, List<Rows> rows, boolean answered) {
+        Route route = new Route(from, to, rows.stream().map(Rows::rowBytes).toList(), answered);
+        Way known = ways.get(route);
+        if (known != null) {
+            return known;
+        }
+        Way made = new Way(new ArrayList<>(), maker.newEvent(), maker.newEvent());
+        ways.put(route, made);
+        for (long bytes : route.rowBytes()) {
+            Shape shape = Shape.of(mostRows(), bytes / Float.BYTES);
+            made.places().add(maker.alloc("rows on their way", Tensor.Kind.HOST, TensorType.F32, shape));
+        }
+        made.free().signal();
+        return made;
+    }
+
+    @Override
+    void end() {
+        steps.values().forEach(Step::end);
+    }
+
+    @Override
+    void run(Batch batch) {
+        steps.forEach((device, step) -> device.run(step, batch));
+    }
+
+    @Override
+    void abandon() {
+        for (Way way : ways.values()) {
+            way.full().abandon();
+            way.free().abandon();
+        }
+    }
+
+    @Override
+    public void close() {
+        steps.forEach((device, step) -> {
+            if (!device.lost()) {
+                step.close();
+            }
+        });
+        for (Way way : ways.values()) {
+            way.full().close();
+            way.free().close();
+            way.places().forEach(maker::free);
+        }
+        ways.clear();
+    }
+}
