@@ -1,8 +1,6 @@
 package io.talaria.cli;
 
 import io.talaria.backend.DeviceInfo;
-import io.talaria.backend.GpuProbe;
-import io.talaria.backend.GpuState;
 import io.talaria.bench.MemoryModules;
 import io.talaria.placement.GpuCatalogue;
 import java.util.OptionalDouble;
@@ -15,11 +13,6 @@ final class NominalBandwidth {
         if (device.device().startsWith("cpu")) {
             return MemoryModules.bandwidth();
         }
-        return GpuCatalogue.find(device.name(), device.memoryBytes())
-                .map(gpu -> OptionalDouble.of(gpu.gigabytesPerSecond()))
-                .orElseGet(() -> GpuProbe.all().stream()
-                        .filter(gpu -> gpu.bandwidth() > 0 && device.name().startsWith(gpu.name()))
-                        .mapToDouble(GpuState::bandwidth)
-                        .findFirst());
+        return GpuCatalogue.bandwidth(device);
     }
 }

@@ -25,7 +25,8 @@ import tools.jackson.databind.json.JsonMapper;
 /**
  * Who has what, as a file: {@code devices}, a list of names; {@code layers}, each with its {@code home}, the number of a
  * device in that list, and either {@code experts}, for each device a list of those that it has, or {@code columns}, for each
- * device how many columns of the FFN it has of every expert.
+ * device how many columns of the FFN it has of every expert; with columns also {@code kv_heads}, for each device how many, if
+ * attention is divided too.
  */
 record PlacementFile(Path path, List<String> devices, List<JsonNode> layers) {
     private static final long MAX_BYTES = 16 << 20;
@@ -73,7 +74,7 @@ record PlacementFile(Path path, List<String> devices, List<JsonNode> layers) {
                 throw bad(layer, "it has to have either 'experts' or 'columns'");
             }
             LayerPlace place = node.has("columns")
-                    ? LayerPlace.divided(home.asInt(), columns(layer, node.get("columns")))
+                    ? divided(layer, home.asInt(), node)
                     : new LayerPlace(home.asInt(), experts(layer, node.get("experts"), config.experts()));
             Optional<String> problem =
                     place.problem(config, model.weights().layers().get(layer), devices.size());
@@ -85,18 +86,26 @@ record PlacementFile(Path path, List<String> devices, List<JsonNode> layers) {
         return new Placement(places);
     }
 
-    private List<Integer> columns(int layer, JsonNode counts) throws ModelException {
-        List<Integer> columns = new ArrayList<>();
-        for (JsonNode count : counts) {
+    private LayerPlace divided(int layer, int home, JsonNode node) throws ModelException {
+        List<Integer> columns = counts(layer, node, "columns");
+        return node.has("kv_heads")
+                ? LayerPlace.tensor(home, columns, counts(layer, node, "kv_heads"))
+                : LayerPlace.divided(home, columns);
+    }
+
+    private List<Integer> counts(int layer, JsonNode node, String field) throws ModelException {
+        JsonNode list = node.get(field);
+        List<Integer> counts = new ArrayList<>();
+        for (JsonNode count : list) {
             if (!count.isInt() || count.asInt() < 0) {
-                throw bad(layer, count + " is no number of columns");
+                throw bad(layer, count + " in '" + field + "' is no count");
             }
-            columns.add(count.asInt());
+            counts.add(count.asInt());
         }
-        if (!counts.isArray() || columns.size() != devices.size()) {
-            throw bad(layer, "'columns' is not a number for each of the " + devices.size() + " devices");
+        if (!list.isArray() || counts.size() != devices.size()) {
+            throw bad(layer, "'" + field + "' is not a number for each of the " + devices.size() + " devices");
         }
-        return columns;
+        return counts;
     }
 
     private List<Integer> experts(int layer, JsonNode lists, int count) throws ModelException {
@@ -134,6 +143,9 @@ record PlacementFile(Path path, List<String> devices, List<JsonNode> layers) {
             entry.put("home", layer.home());
             if (layer.isDivided()) {
                 entry.put("columns", layer.columns());
+                if (layer.dividesAttention()) {
+                    entry.put("kv_heads", layer.kvHeads());
+                }
             } else {
                 entry.put(
                         "experts",

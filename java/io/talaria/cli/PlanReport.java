@@ -62,6 +62,9 @@ record PlanReport(
             if (isDivided()) {
                 entry.put("columns", columns(i));
             }
+            if (dividesAttention()) {
+                entry.put("kv_heads", heads(i));
+            }
             devices.add(entry);
         }
         facts.put("devices", devices);
@@ -105,9 +108,27 @@ record PlanReport(
                 .sum();
     }
 
+    private boolean dividesAttention() {
+        return plan.placement().layers().stream().anyMatch(LayerPlace::dividesAttention);
+    }
+
+    /** Of all layers whose attention is divided. */
+    private long heads(int device) {
+        return plan.placement().layers().stream()
+                .filter(LayerPlace::dividesAttention)
+                .mapToLong(layer -> layer.kvHeads().get(device))
+                .sum();
+    }
+
     /** A device's part, in words. */
     private String part(int device) {
         List<String> parts = new ArrayList<>(List.of(layers(device) + " layers"));
+        if (dividesAttention()) {
+            double all = IntStream.range(0, plan.shares().size())
+                    .mapToLong(this::heads)
+                    .sum();
+            parts.set(0, String.format(Locale.ROOT, "%.1f %% of attention", 100 * heads(device) / all));
+        }
         if (!plan.placement().layers().stream().allMatch(LayerPlace::isDivided)) {
             parts.add(experts(device) + " experts");
         }

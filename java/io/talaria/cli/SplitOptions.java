@@ -24,8 +24,8 @@ final class SplitOptions {
             paramLabel = "HOW",
             description =
                     "Over several devices: experts (spread over all of them, everything else on the first), layers (one"
-                            + " after the other), ffn (like experts, but each device has a part of every expert), or"
-                            + " auto (what 'experts simulate' finds fastest for one text, after measuring the devices)."
+                            + " after the other), ffn (like experts, but each device has a part of every expert), tensor"
+                            + " (like ffn, but each device has a part of attention, too), or auto (what 'experts simulate' finds fastest for one text, after measuring the devices)."
                             + " Default: experts.")
     private String split;
 
@@ -131,7 +131,9 @@ final class SplitOptions {
             case "experts" -> Split.EXPERTS;
             case "layers" -> Split.LAYERS;
             case "ffn" -> Split.FFN;
-            default -> throw new BadArgumentException("--split " + split + ": write experts, layers, ffn or auto");
+            case "tensor" -> Split.TENSOR;
+            default ->
+                throw new BadArgumentException("--split " + split + ": write experts, layers, ffn, tensor or auto");
         };
         return new Places.By(by, cpuExperts(model.config().experts()));
     }

@@ -45,9 +45,11 @@ final class CarriedPass extends Pass {
     }
 
     @Override
-    void send(Device from, Device to, List<Rows> rows, boolean answered) {
+    void travel(List<Trip> trips) {
         end();
-        rows.forEach(each -> parts.add(new Move(from, each, to)));
+        for (Trip trip : trips) {
+            trip.rows().forEach(rows -> parts.add(new Move(trip.from(), rows, trip.to())));
+        }
     }
 
     @Override

@@ -2,14 +2,12 @@ package io.talaria.model;
 
 import io.talaria.backend.Batch;
 import io.talaria.backend.BatchShape;
-import io.talaria.backend.DecoderOps;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
 import io.talaria.backend.TensorSource;
 import io.talaria.backend.TopLogits;
-import io.talaria.model.DecoderPart.HomeLayer;
 import io.talaria.model.ModelWeights.LayerWeights;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -128,7 +126,7 @@ public final class Decoder implements AutoCloseable {
         StepOptions step = new StepOptions(options.activations(), key.shape(), options.batchInvariant());
         Pass pass = Pass.over(parts.stream().map(DecoderPart::device).toList(), step, key.verbs());
         try {
-            compose(pass, key);
+            new ForwardPass(pass, config, options, placement, parts).compose(key.shape(), key.k());
             pass.end();
             return pass;
         } catch (RuntimeException e) {
@@ -136,72 +134,6 @@ public final class Decoder implements AutoCloseable {
                 throw e;
             }
         }
-    }
-
-    private void compose(Pass pass, PassKey key) {
-        DecoderPart part = parts.get(placement.first());
-        on(pass, part).embed(part.x(), part.embedding());
-        for (int i = 0; i < config.layers(); i++) {
-            DecoderPart home = parts.get(placement.layers().get(i).home());
-            if (home != part) {
-                Pass.Rows rows = new Pass.Rows(part.x(), home.x(), 0, rowBytes(config.hidden()));
-                pass.send(part.device(), home.device(), List.of(rows), false);
-            }
-            part = home;
-            HomeLayer layer = part.layer(i);
-            DecoderOps ops = on(pass, part);
-            ops.attentionInput(part.q(), part.x(), layer.attention(), part.kv(), layer.kvIndex()); // norm, q k v, RoPE
-            ops.attention(part.attended(), part.q(), part.kv(), layer.kvIndex()); // causal, grouped-query
-            ops.attentionOutput(part.x(), part.attended(), layer.attention()); // x += Wo · attended
-            ops.route(part.routing(i), part.h(), part.x(), layer.router()); // h = norm(x); top-k experts and weights
-            Tensor slots = experts(pass, part, i); // w · down(silu(gate · h) ⊙ up · h)
-            on(pass, part).addSlots(part.x(), slots); // x += slots, in slot order
-        }
-        if (key.shape().wanted() > 0) {
-            on(pass, part).topLogits(part.top(key.k()), part.x(), part.output(), key.k(), part.logits());
-        }
-    }
-
-    /**
-     * The experts of a layer, each on the device that has it: h and the routing travel there, every device fills slots of
-     * its own, with zeros for experts that are elsewhere, and those come back to the home. All added up, they are the same
-     * bits wherever they were computed. Where columns are divided, every device fills all slots with its part of the sum
-     * over them, and what they add up to depends on where they are parted, in the last bits.
-     *
-     * @return the slots of all sources, at home
-     */
-    private Tensor experts(Pass pass, DecoderPart home, int layer) {
-        List<DecoderPart> sources =
-                placement.layers().get(layer).sources().stream().map(parts::get).toList();
-        Tensor slots = home.slots(sources.size());
-        List<DecoderPart> away = sources.stream().filter(part -> part != home).toList();
-        for (DecoderPart part : away) {
-            Pass.Rows h = new Pass.Rows(home.h(), part.h(), 0, rowBytes(config.hidden()));
-            long words = rowBytes(2L * config.expertsUsed());
-            Pass.Rows routing = new Pass.Rows(home.routing(layer), part.routing(layer), 0, words);
-            pass.send(home.device(), part.device(), List.of(h, routing), true);
-            on(pass, part).experts(part.slots(1), part.h(), part.routing(layer), part.experts(layer));
-        }
-        if (sources.contains(home)) {
-            on(pass, home).experts(slots, home.h(), home.routing(layer), home.experts(layer));
-        }
-        // The home writes the first source; the others have the planes behind it.
-        int plane = sources.size() - away.size();
-        long slotBytes = rowBytes((long) config.expertsUsed() * config.hidden());
-        for (DecoderPart part : away) {
-            long offset = plane++ * options.maxRows() * slotBytes;
-            Pass.Rows rows = new Pass.Rows(part.slots(1), slots, offset, slotBytes);
-            pass.send(part.device(), home.device(), List.of(rows), true);
-        }
-        return slots;
-    }
-
-    private static DecoderOps on(Pass pass, DecoderPart part) {
-        return pass.on(part.device());
-    }
-
-    private static long rowBytes(long words) {
-        return words * Float.BYTES;
     }
 
     /**

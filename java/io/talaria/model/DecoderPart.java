@@ -33,7 +33,7 @@ final class DecoderPart implements AutoCloseable {
 
     private Tensor embedding;
     private OutputWeights output;
-    private final Map<Integer, HomeLayer> layers = new HashMap<>();
+    private final Map<Integer, AttentionLayer> layers = new HashMap<>();
     private final Map<Integer, ExpertWeights> experts = new HashMap<>();
     private KvCache kv;
 
@@ -43,11 +43,17 @@ final class DecoderPart implements AutoCloseable {
     private Tensor attended; // [rows][N * D]
     private final List<Tensor> routing = new ArrayList<>(); // [rows][2 * K]: expert ids and weights; one, or per layer
     private final Map<Integer, Tensor> slots = new HashMap<>(); // by sources, [S][rows][K][H]
+    private final Map<Integer, Tensor> sums = new HashMap<>(); // by sources, [S][rows][1][H]: attention's parts
+    private Tensor part; // [rows][H], its own of them
+    private Tensor zeros; // [rows][H]
     private final Map<Integer, Tensor> tops = new HashMap<>(); // by k, [rows][3k + 1]
     private Optional<Tensor> logits = Optional.empty(); // [rows][V]
 
-    /** What a layer's home has of it; {@code kvIndex} is the layer's place in this device's cache. */
-    record HomeLayer(AttentionWeights attention, RouterWeights router, int kvIndex) {}
+    /**
+     * What a device has of a layer whose attention, or part of it, it computes; {@code kvIndex} is the layer's place in its
+     * cache.
+     */
+    record AttentionLayer(AttentionWeights attention, RouterWeights router, int kvIndex) {}
 
     DecoderPart(int index, Device device, ModelConfig config, DecoderOptions options, Placement placement) {
         this.index = index;
@@ -85,25 +91,33 @@ final class DecoderPart implements AutoCloseable {
     void loadLayer(int layer, LayerWeights weights, Loader loader) throws IOException {
         LayerPlace place = placement.layers().get(layer);
         float epsilon = config.rmsEpsilon();
-        if (place.home() == index) {
+        if (place.attending().contains(index)) {
+            // A KV head's rows of query, and columns of the output, are those of all query heads that look at it.
+            int first = place.dividesAttention() ? place.firstHead(index) : 0;
+            int width = config.queryWidth() / config.kvHeads();
+            int rows = kvHeads() * config.headDim();
             AttentionWeights attention = new AttentionWeights(
                     loader.load(this, weights.attentionNorm()),
-                    loader.load(this, weights.query()),
-                    loader.load(this, weights.key()),
-                    loader.load(this, weights.value()),
-                    loader.load(this, weights.attentionOutput()),
+                    loader.load(this, ExpertRange.rows(weights.query(), first * width, kvHeads() * width)),
+                    loader.load(this, ExpertRange.rows(weights.key(), first * config.headDim(), rows)),
+                    loader.load(this, ExpertRange.rows(weights.value(), first * config.headDim(), rows)),
+                    loader.load(this, ExpertRange.columns(weights.attentionOutput(), first * width, kvHeads() * width)),
                     config.ropeDims(),
                     config.ropeBase(),
                     epsilon);
             RouterWeights router = new RouterWeights(
                     loader.load(this, weights.ffnNorm()), loader.load(this, weights.router()), epsilon);
-            layers.put(layer, new HomeLayer(attention, router, layers.size()));
+            layers.put(layer, new AttentionLayer(attention, router, layers.size()));
         }
         if (place.sources().contains(index)) {
             experts.put(
                     layer,
                     place.isDivided() ? divided(weights, place, loader) : whole(weights, place.held(index), loader));
         }
+    }
+
+    private int kvHeads() {
+        return placement.kvHeads(index, config);
     }
 
     private ExpertWeights whole(LayerWeights weights, List<Integer> held, Loader loader) throws IOException {
@@ -141,15 +155,16 @@ final class DecoderPart implements AutoCloseable {
         boolean home = !layers.isEmpty();
         int rows = options.maxRows();
         if (home) {
-            Shape cache =
-                    new Shape(layers.size(), options.kvBlocks(), DecoderOptions.POSITIONS_PER_BLOCK, config.kvWidth());
+            int kvWidth = kvHeads() * config.headDim();
+            int queryWidth = config.queryWidth() / config.kvHeads() * kvHeads();
+            Shape cache = new Shape(layers.size(), options.kvBlocks(), DecoderOptions.POSITIONS_PER_BLOCK, kvWidth);
             kv = new KvCache(
                     alloc("KV cache, keys", Tensor.Kind.KV, options.kvType(), cache),
                     alloc("KV cache, values", Tensor.Kind.KV, options.kvType(), cache),
                     config.headDim());
             x = floats("x", Shape.of(rows, config.hidden()));
-            q = floats("q", Shape.of(rows, config.queryWidth()));
-            attended = floats("attended", Shape.of(rows, config.queryWidth()));
+            q = floats("q", Shape.of(rows, queryWidth));
+            attended = floats("attended", Shape.of(rows, queryWidth));
         }
         if (home || !experts.isEmpty()) {
             h = floats("h", Shape.of(rows, config.hidden()));
@@ -159,7 +174,11 @@ final class DecoderPart implements AutoCloseable {
             }
         }
         placement.layers().forEach(layer -> {
-            if (layer.home() == index) {
+            if (layer.dividesAttention() && layer.attending().contains(index)) {
+                slots(1);
+                slots(layer.sources().size());
+                sums(layer.sources().size());
+            } else if (layer.home() == index) {
                 slots(layer.sources().size());
             } else if (layer.sources().contains(index)) {
                 slots(1);
@@ -181,7 +200,7 @@ final class DecoderPart implements AutoCloseable {
         return output;
     }
 
-    HomeLayer layer(int layer) {
+    AttentionLayer layer(int layer) {
         return layers.get(layer);
     }
 
@@ -217,6 +236,23 @@ final class DecoderPart implements AutoCloseable {
     Tensor slots(int sources) {
         Shape shape = new Shape(sources, options.maxRows(), config.expertsUsed(), config.hidden());
         return slots.computeIfAbsent(sources, count -> floats("slots", shape));
+    }
+
+    /** A part of attention's result for each source and row; with the own part, and as many zeros, beside it. */
+    Tensor sums(int sources) {
+        Shape rows = Shape.of(options.maxRows(), config.hidden());
+        part = part == null ? floats("part of attention", rows) : part;
+        zeros = zeros == null ? floats("zeros", rows) : zeros;
+        Shape shape = new Shape(sources, options.maxRows(), 1, config.hidden());
+        return sums.computeIfAbsent(sources, count -> floats("parts of attention", shape));
+    }
+
+    Tensor part() {
+        return part;
+    }
+
+    Tensor zeros() {
+        return zeros;
     }
 
     Tensor top(int k) {

@@ -48,28 +48,40 @@ final class MeetingPass extends Pass {
     }
 
     @Override
-    void send(Device from, Device to, List<Rows> rows, boolean answered) {
-        Way way = way(from, to, rows, answered);
-        Step sender = step(from);
-        Step receiver = step(to);
-        if (!answered) {
+    void travel(List<Trip> trips) {
+        trips.forEach(this::depart);
+        trips.forEach(this::arrive);
+    }
+
+    private void depart(Trip trip) {
+        Way way = way(trip);
+        Step sender = step(trip.from());
+        if (!trip.answered()) {
             sender.await(way.free());
         }
-        receiver.await(way.full());
-        for (int i = 0; i < rows.size(); i++) {
-            Rows each = rows.get(i);
-            Tensor place = way.places().get(i);
-            sender.copy(place, 0, each.source(), 0, each.rowBytes());
-            receiver.copy(each.target(), each.targetOffset(), place, 0, each.rowBytes());
+        for (int i = 0; i < trip.rows().size(); i++) {
+            Rows rows = trip.rows().get(i);
+            sender.copy(way.places().get(i), 0, rows.source(), 0, rows.rowBytes());
         }
         sender.signal(way.full());
-        if (!answered) {
+    }
+
+    private void arrive(Trip trip) {
+        Way way = way(trip);
+        Step receiver = step(trip.to());
+        receiver.await(way.full());
+        for (int i = 0; i < trip.rows().size(); i++) {
+            Rows rows = trip.rows().get(i);
+            receiver.copy(rows.target(), rows.targetOffset(), way.places().get(i), 0, rows.rowBytes());
+        }
+        if (!trip.answered()) {
             receiver.signal(way.free());
         }
     }
 
-    private Way way(Device from, Device to, List<Rows> rows, boolean answered) {
-        Route route = new Route(from, to, rows.stream().map(Rows::rowBytes).toList(), answered);
+    private Way way(Trip trip) {
+        List<Long> rowBytes = trip.rows().stream().map(Rows::rowBytes).toList();
+        Route route = new Route(trip.from(), trip.to(), rowBytes, trip.answered());
         Way known = ways.get(route);
         if (known != null) {
             return known;

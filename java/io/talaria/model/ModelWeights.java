@@ -56,6 +56,11 @@ public record ModelWeights(
             return Math.max(Activations.INT8.block(), down.type().blockElements());
         }
 
+        /** The same of the attention's output, whose columns are the heads' values. */
+        public int headBlock() {
+            return Math.max(Activations.INT8.block(), attentionOutput.type().blockElements());
+        }
+
         /** All but the experts, which every token reads. */
         public List<TensorSource> shared() {
             List<TensorSource> shared =

@@ -22,6 +22,13 @@ abstract class Pass implements AutoCloseable {
      */
     record Rows(Tensor source, Tensor target, long targetOffset, long rowBytes) {}
 
+    /**
+     * Rows from one device to another, once it is that far.
+     *
+     * @param answered whether rows that the other sends back, before these are sent again, depend on them
+     */
+    record Trip(Device from, Device to, List<Rows> rows, boolean answered) {}
+
     Pass(StepOptions options, Set<Verb> verbs) {
         this.options = options;
         this.verbs = verbs;
@@ -29,8 +36,8 @@ abstract class Pass implements AutoCloseable {
 
     /** A pass over these devices, of which each meets the others if all can. */
     static Pass over(List<Device> devices, StepOptions options, Set<Verb> verbs) {
-        boolean meet = devices.size() == 1
-                || devices.stream().allMatch(device -> device.meeting() != Device.Meeting.NOBODY);
+        boolean meet =
+                devices.size() == 1 || devices.stream().allMatch(device -> device.meeting() != Device.Meeting.NOBODY);
         return meet ? new MeetingPass(devices, options, verbs) : new CarriedPass(options, verbs);
     }
 
@@ -51,12 +58,8 @@ abstract class Pass implements AutoCloseable {
         return options.batch().rows();
     }
 
-    /**
-     * Brings rows from one device to another, once it is that far.
-     *
-     * @param answered whether rows that the other sends back, before these are sent again, depend on them
-     */
-    abstract void send(Device from, Device to, List<Rows> rows, boolean answered);
+    /** All set out before the first arrives, so that two devices can exchange rows at the same time. */
+    abstract void travel(List<Trip> trips);
 
     /** Ends composing. */
     abstract void end();

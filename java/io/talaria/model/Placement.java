@@ -21,21 +21,60 @@ public record Placement(List<LayerPlace> layers) {
      * @param experts for each expert the device that has it; empty if columns are divided
      * @param columns for each device how many columns it has, behind those of the devices before it; empty if experts are
      *     whole
+     * @param kvHeads for each device how many KV heads it has, behind those of the devices before it, with the query heads
+     *     that look at them and their part of the cache; each of those devices has the whole router. Empty if attention is
+     *     the home's alone
      */
-    public record LayerPlace(int home, List<Integer> experts, List<Integer> columns) {
+    public record LayerPlace(int home, List<Integer> experts, List<Integer> columns, List<Integer> kvHeads) {
         public LayerPlace {
             experts = List.copyOf(experts);
             columns = List.copyOf(columns);
+            kvHeads = List.copyOf(kvHeads);
         }
 
         /** Whole experts. */
         public LayerPlace(int home, List<Integer> experts) {
-            this(home, experts, List.of());
+            this(home, experts, List.of(), List.of());
         }
 
         /** Divided columns. */
         public static LayerPlace divided(int home, List<Integer> columns) {
-            return new LayerPlace(home, List.of(), columns);
+            return new LayerPlace(home, List.of(), columns, List.of());
+        }
+
+        /** Divided columns and heads. */
+        public static LayerPlace tensor(int home, List<Integer> columns, List<Integer> kvHeads) {
+            return new LayerPlace(home, List.of(), columns, kvHeads);
+        }
+
+        /** Whether devices have a part of attention as well. */
+        public boolean dividesAttention() {
+            return !kvHeads.isEmpty();
+        }
+
+        /** The devices that compute attention here, or parts of it, in rising order. */
+        public List<Integer> attending() {
+            return dividesAttention() ? withSome(kvHeads) : List.of(home);
+        }
+
+        private static List<Integer> withSome(List<Integer> counts) {
+            return IntStream.range(0, counts.size())
+                    .filter(device -> counts.get(device) > 0)
+                    .boxed()
+                    .toList();
+        }
+
+        /** The first of a device's KV heads. */
+        public int firstHead(int device) {
+            return kvHeads.subList(0, device).stream().mapToInt(count -> count).sum();
+        }
+
+        /** What part of attention a device has, 0 to 1. */
+        public double attentionShare(int device) {
+            if (!dividesAttention()) {
+                return device == home ? 1 : 0;
+            }
+            return (double) kvHeads.get(device) / firstHead(kvHeads.size());
         }
 
         /** Whether a device has a part of each expert, and not some of them. */
@@ -48,10 +87,7 @@ public record Placement(List<LayerPlace> layers) {
             if (!isDivided()) {
                 return experts.stream().distinct().sorted().toList();
             }
-            return IntStream.range(0, columns.size())
-                    .filter(device -> columns.get(device) > 0)
-                    .boxed()
-                    .toList();
+            return withSome(columns);
         }
 
         /** The first of a device's columns. */
@@ -89,11 +125,40 @@ public record Placement(List<LayerPlace> layers) {
                 return Optional.of("it has both whole experts and divided columns");
             }
             if (isDivided()) {
-                return columnsProblem(config.ffn(), weights, devices);
+                return columnsProblem(config.ffn(), weights, devices).or(() -> headsProblem(config, weights, devices));
+            }
+            if (dividesAttention()) {
+                return Optional.of("it divides attention, and so has to divide the experts' columns too");
             }
             return experts.size() == config.experts()
                     ? Optional.empty()
                     : Optional.of("it has " + experts.size() + " experts where the model has " + config.experts());
+        }
+
+        private Optional<String> headsProblem(ModelConfig config, LayerWeights weights, int devices) {
+            if (!dividesAttention()) {
+                return Optional.empty();
+            }
+            if (kvHeads.size() != devices || kvHeads.stream().anyMatch(count -> count < 0)) {
+                return Optional.of(
+                        "it has not a number of KV heads, 0 or more, for each of the " + devices + " devices");
+            }
+            int sum = firstHead(devices);
+            if (sum != config.kvHeads()) {
+                return Optional.of("it has " + sum + " KV heads where the model has " + config.kvHeads());
+            }
+            if (!attending().equals(sources()) || !attending().contains(home)) {
+                return Optional.of(
+                        "a device has KV heads where it has no columns, or the other way, or the home has none");
+            }
+            int width = config.queryWidth() / config.kvHeads(); // of what a KV head's queries give
+            int block = weights.headBlock();
+            for (int device : attending()) {
+                if (firstHead(device) * width % block != 0) {
+                    return Optional.of("a device's KV heads begin within a block of the attention's output");
+                }
+            }
+            return Optional.empty();
         }
 
         private Optional<String> columnsProblem(int ffn, LayerWeights weights, int devices) {
@@ -118,6 +183,15 @@ public record Placement(List<LayerPlace> layers) {
 
     public Placement {
         layers = List.copyOf(layers);
+    }
+
+    /** How many KV heads a device has in each layer whose attention it computes; 0 if there is none. */
+    int kvHeads(int device, ModelConfig config) {
+        return layers.stream()
+                .filter(layer -> layer.attending().contains(device))
+                .mapToInt(layer -> layer.dividesAttention() ? layer.kvHeads().get(device) : config.kvHeads())
+                .findFirst()
+                .orElse(0);
     }
 
     /** Everything on device 0. */
@@ -151,6 +225,20 @@ public record Placement(List<LayerPlace> layers) {
                     layers.get(i).problem(config, model.weights().layers().get(i), devices);
             if (problem.isPresent()) {
                 throw DeviceException.invalid("the placement's layer " + i + ": " + problem.get());
+            }
+            requireHeadsAsBefore(config, i);
+        }
+    }
+
+    /** A device has one cache, whose rows are as wide in all layers. */
+    private void requireHeadsAsBefore(ModelConfig config, int layer) {
+        LayerPlace place = layers.get(layer);
+        for (int device : place.attending()) {
+            int heads = place.dividesAttention() ? place.kvHeads().get(device) : config.kvHeads();
+            if (heads != kvHeads(device, config)) {
+                throw DeviceException.invalid("the placement's layer " + layer + ": device " + device + " has " + heads
+                        + " KV heads where it has " + kvHeads(device, config)
+                        + " in layers before; a device has as many in each layer whose attention it computes");
             }
         }
     }

@@ -28,7 +28,11 @@ public final class Ceiling {
         for (int i = 0; i < config.layers(); i++) {
             LayerWeights layer = weights.layers().get(i);
             LayerPlace place = placement.layers().get(i);
-            seconds += read(plan, place.home(), sum(layer.shared()));
+            double attention = 0;
+            for (int device : place.attending()) {
+                attention = Math.max(attention, read(plan, device, sum(layer.shared()) * place.attentionShare(device)));
+            }
+            seconds += attention;
             double used = sum(layer.experts()) * config.expertsUsed() / config.experts();
             double slowest = 0;
             for (int device : place.sources()) {

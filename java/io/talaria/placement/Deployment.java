@@ -15,7 +15,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.OptionalDouble;
 
 /** A model on devices: planned first, and refused if it does not fit; then loaded. It owns the devices and the decoder. */
 public final class Deployment implements AutoCloseable {
@@ -71,7 +70,7 @@ public final class Deployment implements AutoCloseable {
     private static Optional<MemoryPlan> plan(
             Model model, List<String> names, OpenOptions opening, Planner.Places places, PlanSetting setting)
             throws IOException {
-        Optional<List<PlanDevice>> planned = PlanDevice.present(names, opening, device -> OptionalDouble.empty());
+        Optional<List<PlanDevice>> planned = PlanDevice.present(names, opening, GpuCatalogue::bandwidth);
         if (planned.isEmpty()) {
             return Optional.empty();
         }

@@ -1,5 +1,8 @@
 package io.talaria.placement;
 
+import io.talaria.backend.DeviceInfo;
+import io.talaria.backend.GpuProbe;
+import io.talaria.backend.GpuState;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -8,6 +11,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -79,6 +83,16 @@ public final class GpuCatalogue {
                 .filter(gpu -> words(gpu.name()).equals(words))
                 .filter(gpu -> Math.abs(memoryBytes / (gpu.memoryGigabytes() * 1e9) - 1) < MEMORY_TOLERANCE)
                 .findFirst();
+    }
+
+    /** What a device's memory was built for, in GB/s, if the catalogue or its driver knows it. */
+    public static OptionalDouble bandwidth(DeviceInfo device) {
+        return find(device.name(), device.memoryBytes())
+                .map(gpu -> OptionalDouble.of(gpu.gigabytesPerSecond()))
+                .orElseGet(() -> GpuProbe.all().stream()
+                        .filter(gpu -> gpu.bandwidth() > 0 && device.name().startsWith(gpu.name()))
+                        .mapToDouble(GpuState::bandwidth)
+                        .findFirst());
     }
 
     /** All GPUs, in the order of the file. */

@@ -35,14 +35,13 @@ public record Layout(List<Layer> layers) {
         record Divided(int home, List<Double> parts) implements Layer {}
 
         /**
-         * Attention is divided as well, by heads: every device has the same part of everything, and all add up twice a layer.
+         * Attention is divided as well, by heads: every device has a part of it and of every expert, and all add up twice a
+         * layer.
+         *
+         * @param attention for each device, together 1
+         * @param parts the same of the experts
          */
-        record Tensor(List<Double> parts) implements Layer {
-            @Override
-            public int home() {
-                return 0;
-            }
-        }
+        record Tensor(int home, List<Double> attention, List<Double> parts) implements Layer {}
 
         /** One device computes; it keeps the experts that were used last, and fetches others from the host. */
         record Cached(int home, int kept) implements Layer {}
@@ -58,6 +57,12 @@ public record Layout(List<Layer> layers) {
         if (place.isDivided()) {
             List<Double> parts =
                     IntStream.range(0, devices).mapToObj(place::share).toList();
+            if (place.dividesAttention()) {
+                List<Double> attention = IntStream.range(0, devices)
+                        .mapToObj(place::attentionShare)
+                        .toList();
+                return new Layer.Tensor(place.home(), attention, parts);
+            }
             return new Layer.Divided(place.home(), parts);
         }
         return new Layer.Whole(

@@ -35,7 +35,7 @@ public final class Planner {
         record Given(Placement placement) implements Places {}
 
         /**
-         * By the devices' room.
+         * By the devices' room, and where parts are read at the same time by their bandwidth.
          *
          * @param cpuExperts how many of each layer's experts the device cpu has, if that is not left to the others' room; with
          *     {@link Split#EXPERTS} alone
@@ -98,6 +98,7 @@ public final class Planner {
     private MemoryPlan spread(Places.By by, PlanSetting setting) throws IOException {
         long[] room = new long[devices.size()];
         boolean[] host = new boolean[devices.size()];
+        double[] speed = new double[devices.size()];
         long kv = 0;
         Placement single = Placement.single(model.config());
         for (int i = 0; i < room.length; i++) {
@@ -110,16 +111,17 @@ public final class Planner {
             long slots = planes * model.config().hidden() * Float.BYTES;
             room[i] = device.freeBytes() - device.overheadBytes() - whole.scratch() - whole.rounding() - slots;
             host[i] = device.host();
+            speed[i] = device.gigabytesPerSecond().orElse(Double.NaN);
             kv = whole.kv();
         }
-        MemoryPlan first = plan(new Spread(model, room, host).place(by, kv), setting);
+        MemoryPlan first = plan(new Spread(model, room, host, speed).place(by, kv), setting);
         MemoryPlan plan = first;
         for (int attempt = 0; attempt < ATTEMPTS && !plan.fits() && plan.fitsTogether(); attempt++) {
             for (int i = 0; i < room.length; i++) {
                 Share share = plan.shares().get(i);
                 room[i] -= Math.max(0, share.bytes() - share.device().freeBytes());
             }
-            plan = plan(new Spread(model, room, host).place(by, kv), setting);
+            plan = plan(new Spread(model, room, host, speed).place(by, kv), setting);
         }
         return plan.fits() ? plan : first;
     }

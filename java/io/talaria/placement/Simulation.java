@@ -72,10 +72,7 @@ public final class Simulation {
             }
             time = time.plus(layer(i, layer, rows, before));
         }
-        double end = layout.layers().getLast() instanceof Layer.Tensor tensor
-                ? slowest(parts(tensor.parts(), work.endBytes(), 0))
-                : workers.get(home).seconds(work.endBytes(), 0);
-        return time.plus(working(end));
+        return time.plus(working(workers.get(home).seconds(work.endBytes(), 0)));
     }
 
     private Time layer(int i, Layer layer, int rows, int before) {
@@ -100,9 +97,13 @@ public final class Simulation {
                         .plus(exchange(divided.home(), holders(divided.parts()), rows));
             }
             case Layer.Tensor tensor -> {
-                Time sum = transfer(rows * work.hiddenBytes()); // of attention, and again of the experts
-                double slowest = slowest(parts(tensor.parts(), shared + experts, sharedFlops + expertFlops));
-                yield begin.plus(working(slowest)).plus(sum).plus(sum);
+                // All wait for all, once for attention and once for the experts' slots; both ways at the same time.
+                double slowest = slowest(parts(tensor.attention(), shared, sharedFlops))
+                        + slowest(parts(tensor.parts(), experts, expertFlops));
+                long others = tensor.parts().stream().filter(part -> part > 0).count() - 1;
+                double h = rows * work.hiddenBytes();
+                double exchanges = costs.link().seconds(h) + costs.link().seconds(work.expertsUsed() * h);
+                yield begin.plus(working(slowest)).plus(new Time(0, others * exchanges, 0));
             }
             case Layer.Cached cached -> {
                 double misses = rows > 1 ? choice.experts() - cached.kept() : choice.misses(cached.kept());

@@ -7,5 +7,7 @@ public enum Split {
     /** Every device has layers that follow one another, whole. */
     LAYERS,
     /** The first device has everything but the experts; of each of them every device has a range of the FFN's columns. */
-    FFN
+    FFN,
+    /** Every device has a range of every layer's heads and of all experts' columns, and its part of the KV cache. */
+    TENSOR
 }

@@ -19,8 +19,9 @@ import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
 /**
- * Divides a model among devices with different room. Devices with memory of their own share in proportion to their room;
- * the host has what they have no room for.
+ * Divides a model among devices with different room. Devices with memory of their own share whole experts and layers in
+ * proportion to their room, and what all of them read at the same time in proportion to their bandwidth, if that is known
+ * and as far as there is room. The host has what they have no room for.
  */
 final class Spread {
     /** Of all formats, the most values that share a scale. */
@@ -30,16 +31,22 @@ final class Spread {
     private final ModelConfig config;
     private final long[] room;
     private final boolean[] host;
+    private final double[] speed;
+
+    /** What each device may have of the experts, and what it should have of them, in bytes. */
+    private record Shares(double[] left, double[] due) {}
 
     /**
      * @param room bytes for weights and KV cache, per device
      * @param host whether a device's memory is the host's
+     * @param speed of a device's memory; NaN if it is not known
      */
-    Spread(Model model, long[] room, boolean[] host) {
+    Spread(Model model, long[] room, boolean[] host, double[] speed) {
         this.model = model;
         this.config = model.config();
         this.room = LongStream.of(room).map(bytes -> Math.max(0, bytes)).toArray();
         this.host = host;
+        this.speed = speed;
     }
 
     /** @throws IllegalArgumentException if this model cannot be divided so among these devices */
@@ -48,13 +55,15 @@ final class Spread {
             case EXPERTS -> experts(kvBytes, by.cpuExperts());
             case FFN -> columns(kvBytes);
             case LAYERS -> layers(kvBytes);
+            case TENSOR -> tensor(kvBytes);
         };
     }
 
     private Placement experts(long kvBytes, OptionalInt onCpu) {
         if (onCpu.isEmpty()) {
+            Shares shares = shares(behindHome(kvBytes), expertBytes(), room());
             return placement(
-                    deal(kvBytes, config.experts(), config.experts(), i -> true), owners -> new LayerPlace(0, owners));
+                    deal(shares, config.experts(), config.experts(), i -> true), owners -> new LayerPlace(0, owners));
         }
         int count = onCpu.getAsInt();
         int cpu = devices().filter(i -> host[i]).findFirst().orElse(-1);
@@ -67,8 +76,9 @@ final class Spread {
         }
         List<Integer> last = Collections.nCopies(count, cpu);
         int dealt = config.experts() - count;
+        Shares shares = shares(behindHome(kvBytes), expertBytes() / config.experts() * dealt, room());
         return placement(
-                deal(kvBytes, config.experts(), dealt, i -> !host[i]),
+                deal(shares, config.experts(), dealt, i -> !host[i]),
                 owners -> new LayerPlace(
                         0, Stream.concat(owners.stream(), last.stream()).toList()));
     }
@@ -77,13 +87,79 @@ final class Spread {
     private Placement columns(long kvBytes) {
         int block = columnBlock();
         int blocks = config.ffn() / block;
-        return placement(deal(kvBytes, blocks, blocks, i -> true), owners -> {
-            Integer[] columns = devices()
-                    .mapToObj(i -> Collections.frequency(owners, i) * block)
-                    .toArray(Integer[]::new);
-            columns[Collections.max(owners)] += config.ffn() % block;
-            return LayerPlace.divided(0, List.of(columns));
+        Shares shares = shares(behindHome(kvBytes), expertBytes(), speeds());
+        return placement(
+                deal(shares, blocks, blocks, i -> true), owners -> LayerPlace.divided(0, columns(owners, block)));
+    }
+
+    private List<Integer> columns(List<Integer> owners, int block) {
+        Integer[] columns = devices()
+                .mapToObj(i -> Collections.frequency(owners, i) * block)
+                .toArray(Integer[]::new);
+        columns[Collections.max(owners)] += config.ffn() % block;
+        return List.of(columns);
+    }
+
+    /** The same heads in every layer, and columns in every layer for who has heads. */
+    private Placement tensor(long kvBytes) {
+        double attention = kvBytes;
+        double everywhere = 0; // norms and router
+        for (LayerWeights layer : model.weights().layers()) {
+            List<TensorSource> divided = List.of(layer.query(), layer.key(), layer.value(), layer.attentionOutput());
+            attention += bytes(divided);
+            everywhere += bytes(layer.shared()) - bytes(divided);
+        }
+        double[] left = room();
+        left[0] -= ends();
+        double others = everywhere;
+        Arrays.setAll(left, i -> Math.max(0, left[i] - others));
+        List<Integer> heads =
+                heads(shares(left, attention + expertBytes(), speeds()).due());
+        double ofHead = attention / config.kvHeads();
+        Arrays.setAll(left, i -> Math.max(0, left[i] - heads.get(i) * ofHead));
+        int block = columnBlock();
+        int blocks = config.ffn() / block;
+        Shares columns = shares(left, expertBytes(), speeds());
+        return placement(deal(columns, blocks, blocks, i -> heads.get(i) > 0), owners -> {
+            List<Integer> atLeastOne = new ArrayList<>(owners);
+            for (int i = 0; i < heads.size(); i++) {
+                if (heads.get(i) > 0 && !atLeastOne.contains(i)) {
+                    atLeastOne.set(i, i);
+                }
+            }
+            return LayerPlace.tensor(0, columns(atLeastOne, block), heads);
         });
+    }
+
+    /** KV heads for each device, in proportion to the parts that are due to them; the home has some. */
+    private List<Integer> heads(double[] due) {
+        int width = config.queryWidth() / config.kvHeads();
+        int block = model.weights().layers().stream()
+                .mapToInt(LayerWeights::headBlock)
+                .max()
+                .orElseThrow();
+        int together = 1; // KV heads whose output fills whole blocks
+        while (together * width % block != 0) {
+            together++;
+        }
+        int pieces = config.kvHeads() / together;
+        if (config.kvHeads() % together != 0 || pieces < room.length) {
+            throw new IllegalArgumentException("the attention of " + model.name() + " has " + config.kvHeads()
+                    + " KV heads, of which " + together + " cannot be parted, too few to divide it among " + room.length
+                    + " devices; divide by experts, ffn or layers");
+        }
+        double all = Arrays.stream(due).sum();
+        double[] given = new double[due.length];
+        double[] none = new double[due.length];
+        Integer[] heads = new Integer[due.length];
+        Arrays.fill(heads, 0);
+        for (int piece = 0; piece < pieces; piece++) {
+            double part = (piece + 1.0) / pieces;
+            int best = piece == 0 ? 0 : furthestBehind(devices().toArray(), due, given, part, none, 1);
+            given[best] += all / pieces;
+            heads[best] += together;
+        }
+        return List.of(heads);
     }
 
     /** 256 keeps the blocks of all formats whole; small models are divided more finely if theirs allow it. */
@@ -105,6 +181,27 @@ final class Spread {
         return new Placement(dealt.stream().map(place).toList());
     }
 
+    /** The room that is left for experts where the first device has everything else. */
+    private double[] behindHome(long kvBytes) {
+        double shared = kvBytes + ends();
+        for (LayerWeights layer : model.weights().layers()) {
+            shared += bytes(layer.shared());
+        }
+        double[] left = room();
+        left[0] = Math.max(0, left[0] - shared);
+        return left;
+    }
+
+    private double[] room() {
+        return LongStream.of(room).asDoubleStream().toArray();
+    }
+
+    private double expertBytes() {
+        return model.weights().layers().stream()
+                .mapToDouble(layer -> bytes(layer.experts()))
+                .sum();
+    }
+
     /**
      * Deals out pieces of every layer's experts, of equal size: each goes to the device that is furthest behind its share, so
      * that every layer uses all of them.
@@ -114,18 +211,10 @@ final class Spread {
      * @param among the devices that have a part
      * @return for each layer the device of each piece
      */
-    private List<List<Integer>> deal(long kvBytes, int pieces, int dealt, IntPredicate among) {
-        long shared = kvBytes + ends();
-        double all = 0;
-        for (LayerWeights layer : model.weights().layers()) {
-            shared += bytes(layer.shared());
-            all += (double) bytes(layer.experts()) / pieces * dealt;
-        }
-        long[] left = room.clone();
-        left[0] = Math.max(0, left[0] - shared);
+    private List<List<Integer>> deal(Shares of, int pieces, int dealt, IntPredicate among) {
+        double all = expertBytes() / pieces * dealt;
         int[] takers = devices().filter(among).toArray();
-        double[] shares = shares(left, all);
-        double[] given = new double[left.length];
+        double[] given = new double[room.length];
         double sum = 0;
         List<List<Integer>> layers = new ArrayList<>();
         for (LayerWeights layer : model.weights().layers()) {
@@ -133,7 +222,7 @@ final class Spread {
             List<Integer> owners = new ArrayList<>();
             for (int piece = 0; piece < dealt; piece++) {
                 sum += each;
-                int best = furthestBehind(takers, shares, given, sum / all, left, each);
+                int best = furthestBehind(takers, of.due(), given, sum / all, of.left(), each);
                 given[best] += each;
                 owners.add(best);
             }
@@ -148,7 +237,7 @@ final class Spread {
 
     /** One with room for it, if there is any. */
     private static int furthestBehind(
-            int[] takers, double[] shares, double[] given, double part, long[] left, double bytes) {
+            int[] takers, double[] shares, double[] given, double part, double[] left, double bytes) {
         int best = -1;
         boolean bestHasRoom = false;
         for (int i : takers) {
@@ -174,12 +263,12 @@ final class Spread {
                 .type()
                 .bytes(model.weights().embedding().shape().elements());
         bytes[bytes.length - 1] += ends();
-        double[] shares = shares(room, LongStream.of(bytes).sum());
+        double[] due = shares(room(), LongStream.of(bytes).sum(), room()).due();
         int device = 0;
         double given = 0;
         List<LayerPlace> places = new ArrayList<>();
         for (long layer : bytes) {
-            while (device < room.length - 1 && (given + layer / 2.0 > shares[device] || given + layer > room[device])) {
+            while (device < room.length - 1 && (given + layer / 2.0 > due[device] || given + layer > room[device])) {
                 device++;
                 given = 0;
             }
@@ -189,19 +278,43 @@ final class Spread {
         return new Placement(places);
     }
 
-    /** Bytes for each device, together all. */
-    private double[] shares(long[] left, double all) {
-        boolean onlyHosts = IntStream.range(0, host.length).allMatch(i -> host[i]);
-        double own = IntStream.range(0, host.length)
-                .filter(i -> onlyHosts || !host[i])
-                .mapToDouble(i -> left[i])
-                .sum();
-        double onOwn = onlyHosts ? all : Math.min(all, own);
-        long hosts = IntStream.range(0, host.length).filter(i -> host[i]).count();
-        double[] shares = new double[host.length];
-        Arrays.setAll(
-                shares, i -> onlyHosts || !host[i] ? (own == 0 ? 0 : onOwn * left[i] / own) : (all - onOwn) / hosts);
-        return shares;
+    /** The bandwidths, if those of all devices with memory of their own are known; else their room. */
+    private double[] speeds() {
+        boolean known = devices().allMatch(i -> host[i] || speed[i] > 0);
+        boolean onlyHosts = devices().allMatch(i -> host[i]);
+        return known && !onlyHosts ? speed : room();
+    }
+
+    /** Bytes for each device, together {@code all}: in proportion to their weights, as far as there is room. */
+    private Shares shares(double[] left, double all, double[] weight) {
+        boolean onlyHosts = devices().allMatch(i -> host[i]);
+        int[] takers = devices().filter(i -> onlyHosts || !host[i]).toArray();
+        double room = Arrays.stream(takers).mapToDouble(i -> left[i]).sum();
+        double onTakers = onlyHosts ? all : Math.min(all, room);
+        double[] due = new double[left.length];
+        double rest = onTakers;
+        for (int round = 0;
+                round < takers.length && rest > 0;
+                round++) { // each fills up a device, or deals out the rest
+            double dealt = rest;
+            double weights = Arrays.stream(takers)
+                    .filter(i -> due[i] < left[i])
+                    .mapToDouble(i -> weight[i])
+                    .sum();
+            for (int i : takers) {
+                if (due[i] < left[i] && weights > 0) {
+                    double more = Math.min(dealt * weight[i] / weights, left[i] - due[i]);
+                    due[i] += more;
+                    rest -= more;
+                }
+            }
+        }
+        for (int i : takers) { // more than there is room for: so much too little everywhere
+            due[i] += onlyHosts && room > 0 ? rest * left[i] / room : 0;
+        }
+        long hosts = devices().filter(i -> host[i]).count();
+        devices().filter(i -> host[i] && !onlyHosts).forEach(i -> due[i] = (all - onTakers) / hosts);
+        return new Shares(left, due);
     }
 
     /** Output product and norm, and the embedding. */

@@ -60,6 +60,7 @@ public final class Strategies {
         Optional<MemoryPlan> experts = planned(Split.EXPERTS, all);
         planned(Split.LAYERS, all);
         planned(Split.FFN, all);
+        planned(Split.TENSOR, all);
         if (experts.isPresent() && experts.get().fits()) {
             byUse(experts.get(), all);
         } else {
@@ -70,8 +71,6 @@ public final class Strategies {
         experts.map(MemoryPlan::shares).ifPresent(shares -> {
             long[] room = shares.stream().mapToLong(Strategies::room).toArray();
             all.add(cached(room[0]));
-            all.add(bySpeed("ffn by speed", room, false));
-            all.add(bySpeed("tensor by speed", room, true));
         });
         return all;
     }
@@ -244,35 +243,5 @@ public final class Strategies {
         Layer layer = new Layer.Cached(0, kept);
         Layout layout = new Layout(Collections.nCopies(work.layers().size(), layer));
         return Strategy.estimate(name + ", " + kept + " a layer", layout);
-    }
-
-    /** Parts by bandwidth, as far as there is room; what a device has no room for goes to the others. */
-    private Strategy bySpeed(String name, long[] room, boolean tensor) {
-        double shared = work.homeBytes(kvPositions());
-        double experts = model.config().experts() * work.expertBytes();
-        double all = tensor ? shared + experts : experts;
-        double[] most = new double[room.length];
-        Arrays.setAll(most, i -> Math.max(0, (room[i] - (tensor || i > 0 ? 0 : shared)) / all));
-        if (Arrays.stream(most).sum() < 1) {
-            return Strategy.impossible(name, Kind.ESTIMATE, "all devices together have too little memory");
-        }
-        double[] parts = new double[room.length];
-        double left = 1;
-        for (int round = 0; round < parts.length; round++) { // each fills up a device, or deals out all that is left
-            double speed = 0;
-            for (int i = 0; i < parts.length; i++) {
-                speed += parts[i] < most[i] ? workers.get(i).gigabytesPerSecond() : 0;
-            }
-            double dealt = left;
-            for (int i = 0; i < parts.length && speed > 0; i++) {
-                double more = Math.min(dealt * workers.get(i).gigabytesPerSecond() / speed, most[i] - parts[i]);
-                parts[i] += more;
-                left -= more;
-            }
-        }
-        List<Double> list = Arrays.stream(parts).boxed().toList();
-        Layer layer = tensor ? new Layer.Tensor(list) : new Layer.Divided(0, list);
-        Layout layout = new Layout(Collections.nCopies(work.layers().size(), layer));
-        return Strategy.estimate(name, layout);
     }
 }

@@ -231,7 +231,16 @@ class PlanCommandTest {
             {"--context 40000", "plan", "--shape", MIXTRAL, "--context", "40000"},
             {"--slots 0", "plan", "--shape", MIXTRAL, "--slots", "0"},
             {"--kv q4_0", "plan", "--shape", MIXTRAL, "--gpu", "H200", "--kv", "q4_0"},
-            {"write experts, layers, ffn or auto", "plan", "--shape", MIXTRAL, "--gpu", "H200,H200", "--split", "rows"},
+            {
+                "write experts, layers, ffn, tensor or auto",
+                "plan",
+                "--shape",
+                MIXTRAL,
+                "--gpu",
+                "H200,H200",
+                "--split",
+                "rows"
+            },
             {
                 "256 columns in blocks of 256, too few",
                 "plan",
@@ -316,8 +325,8 @@ class PlanCommandTest {
                 "begin at 500, within a block of 256 | 'columns': [500,780]",
                 "'columns' is not a number for each of the 2 devices | 'columns': [1280]",
                 "'columns' is not a number for each of the 2 devices | 'columns': 1280",
-                "-256 is no number of columns | 'columns': [-256,1536]",
-                "0.5 is no number of columns | 'columns': [0.5,1279.5]",
+                "-256 in 'columns' is no count | 'columns': [-256,1536]",
+                "0.5 in 'columns' is no count | 'columns': [0.5,1279.5]",
                 "either 'experts' or 'columns' | 'columns': [512,768], 'experts': [[0,1],[2,3]]",
                 "either 'experts' or 'columns' | 'column': [512,768]",
             })

@@ -120,6 +120,11 @@ final class SplitRig {
         return new Placement(Collections.nCopies(config.layers(), LayerPlace.divided(0, each)));
     }
 
+    /** Every layer's experts by columns and attention by KV heads, as many for each device. */
+    static Placement tensor(ModelConfig config, List<Integer> columns, List<Integer> kvHeads) {
+        return new Placement(Collections.nCopies(config.layers(), LayerPlace.tensor(0, columns, kvHeads)));
+    }
+
     /** Skips a test that needs a device that is not here. */
     static void assumeHere(List<String> names) {
         for (String name : names) {

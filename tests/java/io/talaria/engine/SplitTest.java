@@ -269,7 +269,7 @@ class SplitTest {
                     columns(model.config(), List.of()),
                     columns(model.config(), List.of(128)),
                     columns(model.config(), List.of(128, 128)),
-                    new Placement(Collections.nCopies(2, new LayerPlace(0, List.of(0), List.of(256)))),
+                    new Placement(Collections.nCopies(2, new LayerPlace(0, List.of(0), List.of(256), List.of()))),
                     new Placement(List.of(LayerPlace.whole(0, 8))),
                     new Placement(List.of(LayerPlace.whole(0, 8), LayerPlace.whole(0, 7))),
                     new Placement(List.of(LayerPlace.whole(0, 8), LayerPlace.whole(-1, 8))))) {

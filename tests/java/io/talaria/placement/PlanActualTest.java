@@ -111,10 +111,13 @@ class PlanActualTest {
         }
     }
 
-    /** Lists of devices, times splits, formats and modes; experts of 1280 columns, which are five blocks of 256. */
+    /**
+     * Lists of devices, times splits, formats and modes; experts of 1280 columns, which are five blocks of 256, and heads of
+     * which four fill one.
+     */
     static Stream<Arguments> splits() {
         List<Arguments> splits = new ArrayList<>();
-        SyntheticShape wide = new SyntheticShape("wide", 256, 3, 4, 2, 64, 1280, 8, 2, 512, 8192);
+        SyntheticShape wide = new SyntheticShape("wide", 256, 3, 12, 3, 64, 1280, 8, 2, 512, 8192);
         Random random = new Random(9);
         for (String names : List.of("cpu,cpu", "cpu,cpu,cpu", "simt:0,simt:0", "simt:0,cpu")) {
             for (Split split : Split.values()) {
@@ -155,7 +158,8 @@ class PlanActualTest {
             assertTrue(weights >= ModelSummary.of(model).weightBytes(), weights + " bytes of weights on all");
             boolean equal = !planned.device().equals("simt:0,cpu"); // the cpu has what the emulator has no room for
             for (LayerPlace layer : plan.placement().layers()) {
-                assertEquals(split == Split.FFN, layer.isDivided());
+                assertEquals(split == Split.FFN || split == Split.TENSOR, layer.isDivided());
+                assertEquals(split == Split.TENSOR, layer.dividesAttention());
                 boolean onAll = layer.sources().size() == names.size();
                 assertEquals(equal && split != Split.LAYERS, onAll, layer.toString());
             }

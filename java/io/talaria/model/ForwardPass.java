@@ -1,0 +1,215 @@
+package io.talaria.model;
+
+import io.talaria.backend.BatchShape;
+import io.talaria.backend.DecoderOps;
+import io.talaria.backend.Tensor;
+import io.talaria.model.DecoderPart.AttentionLayer;
+import io.talaria.model.Pass.Rows;
+import io.talaria.model.Pass.Trip;
+import io.talaria.model.Placement.LayerPlace;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Function;
+
+/** The forward pass: what every device computes, in which order, and what travels between them. */
+final class ForwardPass {
+    private final Pass pass;
+    private final ModelConfig config;
+    private final DecoderOptions options;
+    private final Placement placement;
+    private final List<DecoderPart> parts;
+
+    /** Who has x as the layer so far has left it. */
+    private List<DecoderPart> current;
+
+    /** @param parts the devices, in the order of the placement's numbers */
+    ForwardPass(Pass pass, ModelConfig config, DecoderOptions options, Placement placement, List<DecoderPart> parts) {
+        this.pass = pass;
+        this.config = config;
+        this.options = options;
+        this.placement = placement;
+        this.parts = parts;
+    }
+
+    /** @param k how many of the best tokens are wanted */
+    void compose(BatchShape shape, int k) {
+        DecoderPart first = parts.get(placement.first());
+        on(first).embed(first.x(), first.embedding());
+        current = List.of(first);
+        for (int i = 0; i < config.layers(); i++) {
+            LayerPlace place = placement.layers().get(i);
+            List<DecoderPart> attending = parts(place.attending());
+            bring(attending);
+            if (attending.size() == 1) {
+                layer(parts.get(place.home()), i);
+            } else {
+                dividedLayer(attending, parts.get(place.home()), i);
+            }
+        }
+        DecoderPart last = parts.get(placement.last());
+        if (shape.wanted() > 0) {
+            on(last).topLogits(last.top(k), last.x(), last.output(), k, last.logits());
+        }
+    }
+
+    /** x to those who have it not, from the first who has. */
+    private void bring(List<DecoderPart> needing) {
+        DecoderPart from = needing.contains(current.getFirst()) || current.size() == 1
+                ? current.getFirst()
+                : current.stream().filter(needing::contains).findFirst().orElse(current.getFirst());
+        List<Trip> trips = needing.stream()
+                .filter(part -> !current.contains(part))
+                .map(to -> trip(from, to, false, new Rows(from.x(), to.x(), 0, rowBytes(config.hidden()))))
+                .toList();
+        travel(trips);
+        current = needing;
+    }
+
+    private void layer(DecoderPart home, int i) {
+        AttentionLayer layer = home.layer(i);
+        DecoderOps ops = on(home);
+        ops.attentionInput(home.q(), home.x(), layer.attention(), home.kv(), layer.kvIndex()); // norm, q k v, RoPE
+        ops.attention(home.attended(), home.q(), home.kv(), layer.kvIndex()); // causal, grouped-query
+        ops.attentionOutput(home.x(), home.attended(), layer.attention()); // x += Wo · attended
+        ops.route(home.routing(i), home.h(), home.x(), layer.router()); // h = norm(x); top-k experts and weights
+        Tensor slots = experts(home, i); // w · down(silu(gate · h) ⊙ up · h)
+        on(home).addSlots(home.x(), slots); // x += slots, in slot order
+    }
+
+    /**
+     * The experts of a layer, each on the device that has it: h and the routing travel there, every device fills slots of
+     * its own, with zeros for experts that are elsewhere, and those come back to the home. All added up, they are the same
+     * bits wherever they were computed. Where columns are divided, every device fills all slots with its part of the sum
+     * over them, and what they add up to depends on where they are parted, in the last bits.
+     *
+     * @return the slots of all sources, at home
+     */
+    private Tensor experts(DecoderPart home, int layer) {
+        List<DecoderPart> sources = parts(placement.layers().get(layer).sources());
+        List<DecoderPart> away = sources.stream().filter(part -> part != home).toList();
+        Tensor slots = home.slots(sources.size());
+        sendRouting(home, away, layer);
+        for (DecoderPart part : away) {
+            on(part).experts(part.slots(1), part.h(), part.routing(layer), part.experts(layer));
+        }
+        if (sources.contains(home)) {
+            on(home).experts(slots, home.h(), home.routing(layer), home.experts(layer));
+        }
+        // The home writes the first source; the others have the planes behind it.
+        int own = sources.size() - away.size();
+        List<Trip> trips = new ArrayList<>();
+        for (DecoderPart part : away) {
+            long offset = (own + trips.size()) * options.maxRows() * slotBytes();
+            trips.add(trip(part, home, true, new Rows(part.slots(1), slots, offset, slotBytes())));
+        }
+        travel(trips);
+        return slots;
+    }
+
+    private void sendRouting(DecoderPart home, List<DecoderPart> away, int layer) {
+        travel(away.stream()
+                .map(to -> trip(
+                        home,
+                        to,
+                        true,
+                        new Rows(home.h(), to.h(), 0, rowBytes(config.hidden())),
+                        new Rows(home.routing(layer), to.routing(layer), 0, rowBytes(2L * config.expertsUsed()))))
+                .toList());
+    }
+
+    /**
+     * A layer whose attention is divided as well: all have x, compute their heads' part of attention and their columns' part of
+     * the experts, and exchange both, so that all have x again. Parts are added in the same order everywhere, so x is the
+     * same bits everywhere.
+     */
+    private void dividedLayer(List<DecoderPart> group, DecoderPart home, int i) {
+        for (DecoderPart part : group) {
+            AttentionLayer layer = part.layer(i);
+            DecoderOps ops = on(part);
+            ops.attentionInput(part.q(), part.x(), layer.attention(), part.kv(), layer.kvIndex());
+            ops.attention(part.attended(), part.q(), part.kv(), layer.kvIndex());
+            ops.copy(part.part(), 0, part.zeros(), 0, rowBytes(config.hidden()));
+            ops.attentionOutput(part.part(), part.attended(), layer.attention());
+        }
+        exchange(group, DecoderPart::part, part -> part.sums(group.size()), rowBytes(config.hidden()));
+        for (DecoderPart part : group) {
+            on(part).addSlots(part.x(), part.sums(group.size()));
+        }
+        route(group, home, i);
+        for (DecoderPart part : group) {
+            on(part).experts(part.slots(1), part.h(), part.routing(i), part.experts(i));
+        }
+        exchange(group, part -> part.slots(1), part -> part.slots(group.size()), slotBytes());
+        for (DecoderPart part : group) {
+            on(part).addSlots(part.x(), part.slots(group.size()));
+        }
+    }
+
+    /**
+     * Every device by itself, if all are of one backend: what it computes is the same bits. Others may differ in the last
+     * bits of h, and so in who is chosen where two experts are all but even: then the home decides.
+     */
+    private void route(List<DecoderPart> group, DecoderPart home, int layer) {
+        boolean alike = group.stream().map(ForwardPass::backend).distinct().count() == 1;
+        for (DecoderPart part : alike ? group : List.of(home)) {
+            on(part).route(
+                            part.routing(layer),
+                            part.h(),
+                            part.x(),
+                            part.layer(layer).router());
+        }
+        if (!alike) {
+            sendRouting(home, group.stream().filter(part -> part != home).toList(), layer);
+        }
+    }
+
+    private static String backend(DecoderPart part) {
+        return part.device().info().device().split(":")[0];
+    }
+
+    /** Each device's rows into everybody's planes, in the order of devices. */
+    private void exchange(
+            List<DecoderPart> group,
+            Function<DecoderPart, Tensor> own,
+            Function<DecoderPart, Tensor> planes,
+            long rowBytes) {
+        List<Trip> trips = new ArrayList<>();
+        for (int i = 0; i < group.size(); i++) {
+            DecoderPart from = group.get(i);
+            long offset = i * options.maxRows() * rowBytes;
+            on(from).copy(planes.apply(from), offset, own.apply(from), 0, rowBytes);
+            for (DecoderPart to : group) {
+                if (to != from) {
+                    trips.add(trip(from, to, true, new Rows(own.apply(from), planes.apply(to), offset, rowBytes)));
+                }
+            }
+        }
+        travel(trips);
+    }
+
+    private static Trip trip(DecoderPart from, DecoderPart to, boolean answered, Rows... rows) {
+        return new Trip(from.device(), to.device(), List.of(rows), answered);
+    }
+
+    private void travel(List<Trip> trips) {
+        if (!trips.isEmpty()) {
+            pass.travel(trips);
+        }
+    }
+
+    private List<DecoderPart> parts(List<Integer> devices) {
+        return devices.stream().map(parts::get).toList();
+    }
+
+    private DecoderOps on(DecoderPart part) {
+        return pass.on(part.device());
+    }
+
+    private long slotBytes() {
+        return rowBytes((long) config.expertsUsed() * config.hidden());
+    }
+
+    private static long rowBytes(long words) {
+        return words * Float.BYTES;
+    }
+}
