@@ -131,6 +131,37 @@ class PlanCommandTest {
                 split.equals("experts") ? 0 : 8, devices.get(1).get("layers").asInt(), 3);
     }
 
+    /**
+     * What is read at the same time is parted by bandwidth: 1790 and 1230 GB/s are 59.3 and 40.7 %, in pieces of 256 columns;
+     * of eight KV heads five and three. The cache goes with the heads.
+     */
+    @ParameterizedTest
+    @CsvSource({"ffn", "tensor"})
+    void dividedExpertsAreSharedByBandwidth(String split) {
+        JsonNode devices = json(0, MIXTRAL, "--gpu", "NVIDIA RTX 5090,MI100", "--split", split)
+                .get("devices");
+        double columns = devices.get(0).get("columns").asDouble() / (32 * 14336);
+        assertEquals(1790.0 / (1790 + 1230), columns, 0.002);
+        if (split.equals("tensor")) {
+            assertEquals(32 * 5, devices.get(0).get("kv_heads").asInt());
+            assertEquals(32 * 3, devices.get(1).get("kv_heads").asInt());
+            assertEquals(
+                    3 * devices.get(0).get("kv_bytes").asLong(),
+                    5 * devices.get(1).get("kv_bytes").asLong());
+        }
+    }
+
+    /** 24 and 12 GB hold the model together, and neither alone would hold its part by bandwidth and the rest. */
+    @Test
+    void theFasterCardGetsNoMoreThanItHasRoomFor() {
+        JsonNode plan = json(0, MIXTRAL, "--gpu", "RTX 4090,RTX 3060", "--split", "tensor");
+        for (JsonNode device : plan.get("devices")) {
+            assertTrue(
+                    device.get("weights_bytes").asLong() < device.get("free_bytes").asLong(), device.toString());
+        }
+        assertEquals(32 * 8, sum(plan.get("devices"), "kv_heads"));
+    }
+
     /** Every layer's experts are parted where the cards' room says, in whole blocks, and read at the same time. */
     @Test
     void dividedExpertsAreSharedByRoom() {
