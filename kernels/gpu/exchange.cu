@@ -8,8 +8,10 @@ constexpr uint32_t SIGNALLED = 0, NOT_SIGNALLED = 1, ABANDONED = 2;  // talaria_
 
 // Looks at the event's count until there is a signal, and takes it. By one thread.
 DEVICE void wait_for_signal(const ExchangeArgs& a) {
-  if (*a.failed != 0) return;  // the first wait that has failed is the one to hear of
-  uint32_t takes = load_system(&a.wait->takes), outcome = SIGNALLED;
+  // The first wait that has failed, in this run or one before it, is the one to hear of.
+  uint32_t before = load_system(&a.meetings->failed), takes = load_system(&a.wait->takes), outcome = SIGNALLED;
+  if (before != SIGNALLED) *a.failed = 1;
+  if (*a.failed != 0) return;
   uint64_t begin = clock_ticks();
   for (uint32_t look = 1; load_system(&a.wait->signals) == takes && outcome == SIGNALLED; look++) {
     pause_before_look(look);
@@ -44,13 +46,13 @@ DEVICE void copy_words(uint32_t* target, const uint32_t* source, int64_t count) 
 // Of one block, unless it only copies.
 KERNEL(exchange, ExchangeArgs, 1024) {
   dependency_wait();
-  launch_dependents();
   uint32_t signals = 0;
   if (thread_index() == 0) {
     if (a.signal != nullptr) signals = load_system(&a.signal->signals);  // early, as it is far away
     if (a.wait != nullptr) wait_for_signal(a);
   }
   barrier();
+  launch_dependents();  // not before: kernels that begin while this one waits would keep others from beginning
   UNROLL
   for (int i = 0; i < 4; i++) {
     if (i < a.copies) copy_words(a.copy[i].target, a.copy[i].source, a.header[0] * a.copy[i].row_words);
@@ -58,6 +60,7 @@ KERNEL(exchange, ExchangeArgs, 1024) {
   system_fence();  // each thread's own rows come before the signal
   barrier();
   if (thread_index() != 0 || a.signal == nullptr) return;
+  system_fence();  // and what the barrier has shown this thread of others'
   if (*a.failed != 0) return store_system(&a.signal->abandoned, 1);
   store_system(&a.signal->signals, signals + 1);
 }

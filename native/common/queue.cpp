@@ -14,7 +14,9 @@ int32_t report(talaria_status* status, int32_t code, const char* text) noexcept 
 
 Queue::Queue() : worker_([this] { work(); }) {}
 
-Queue::~Queue() {
+Queue::~Queue() { stop(); }
+
+void Queue::stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
@@ -22,7 +24,7 @@ Queue::~Queue() {
     drop_all();
   }
   changed_.notify_all();
-  worker_.join();
+  if (worker_.joinable()) worker_.join();
 }
 
 void Queue::add(std::function<void()> job, std::function<void()> dropped) {

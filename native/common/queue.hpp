@@ -15,7 +15,8 @@ namespace talaria {
 class Queue {
  public:
   Queue();
-  ~Queue();  // drops what has not begun, ends what has
+  ~Queue();
+  void stop();  // drops what has not begun, ends what has
   // `dropped` is called in place of the job if that will not run: a job before it has failed, or the queue is destroyed.
   void add(std::function<void()> job, std::function<void()> dropped = {});
   // Returns when nothing is queued or running, with the first fault since the last call.

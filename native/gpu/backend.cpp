@@ -98,6 +98,7 @@ int32_t device_open(int32_t index, const talaria_device_options* options, void**
 void device_close(void* device) {
   auto* closed = static_cast<Device*>(device);
   closed->meetings.close();
+  closed->queue.stop();
   talaria_status ignored{};
   reporting(&ignored, [&] { closed->runtime->synchronize(); });
   delete closed;
@@ -107,14 +108,20 @@ void device_close(void* device) {
 int32_t sync(void* device, talaria_status* status) {
   Device& d = of(device);
   int32_t code = d.queue.wait(status);
-  if (code == TALARIA_OK) code = reporting(status, [&] { d.runtime->synchronize(); });
+  // Whatever has failed: when this returns, nothing runs.
+  talaria_status own{};
+  int32_t after = reporting(&own, [&] {
+    d.runtime->synchronize();
+    int32_t waited = d.meetings.take_failed();
+    if (waited != TALARIA_SIGNALLED) throw no_signal(waited, d.wait_limit_ms);
+  });
+  if (after != TALARIA_OK && code != TALARIA_LOST && (code == TALARIA_OK || after == TALARIA_LOST)) {
+    code = report(status, after, own.text);
+  }
   if (code == TALARIA_LOST) {
     for (const auto& [object, step] : d.steps) step->abandon();
   }
-  if (code != TALARIA_OK) return code;
-  int32_t failed = d.meetings.take_failed();
-  if (failed == TALARIA_SIGNALLED) return TALARIA_OK;
-  return reporting(status, [&] { throw no_signal(failed, d.wait_limit_ms); });
+  return code;
 }
 
 int32_t tensor_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** tensor, talaria_status* status) {
@@ -170,7 +177,14 @@ int32_t step_append(void*, void* step, int32_t op, const void* args, talaria_sta
 int32_t step_end(void* device, void* step, talaria_status* status) {
   int32_t code = sync(device, status);  // the scratch memory may be exchanged
   if (code != TALARIA_OK) return code;
-  return reporting(status, [&] { static_cast<Step*>(step)->end(); });
+  return reporting(status, [&] {
+    static_cast<Step*>(step)->end();
+    // Those that the scratch memory has moved away from follow it now; one that finds no room tries again when it runs.
+    for (const auto& [object, other] : of(device).steps) {
+      talaria_status ignored{};
+      if (reporting(&ignored, [&, &other = other] { other->refresh(); }) == TALARIA_LOST) throw Fault{TALARIA_LOST, ignored.text};
+    }
+  });
 }
 
 void step_free(void* device, void* step) { of(device).steps.erase(step); }

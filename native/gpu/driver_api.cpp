@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <mutex>
 
 namespace talaria::gpu {
@@ -174,8 +175,12 @@ namespace {
 
 // Pages of the host that devices of this process are shown: pinned once for all of them, and until the last one is done.
 struct PinnedPages {
+  struct Use {
+    int count = 0;
+    std::shared_ptr<void> context;  // of the device that pinned them: they would go with it
+  };
   std::mutex mutex;
-  std::map<void*, int> uses;
+  std::map<void*, Use> uses;
   static PinnedPages& all() {
     static PinnedPages& pages = *new PinnedPages();  // for good: at exit other threads may still use it
     return pages;
@@ -190,33 +195,36 @@ void* DriverRuntime::map_host(void* memory, int64_t bytes) {
   enter("sharing host memory");
   PinnedPages& pinned = PinnedPages::all();
   std::lock_guard<std::mutex> lock(pinned.mutex);
-  if (pinned.uses.find(memory) == pinned.uses.end()) {
+  auto found = pinned.uses.find(memory);
+  if (found == pinned.uses.end()) {
+    std::shared_ptr<void> context = hold_context();
     size_t size = (static_cast<size_t>(bytes) + page - 1) / page * page;
     Status status = api_.pin_host(memory, size, for_all_and_mapped);
     if (status == DRIVER_OUT_OF_MEMORY) {
       throw Fault{TALARIA_OUT_OF_MEMORY, "the host has no " + size_text(bytes) + " of memory that can be pinned for " + device_};
     }
-    api_.check(status, "pinning host memory");
+    constexpr Status already_pinned = 712;  // by what could not unpin it
+    if (status != already_pinned) api_.check(status, "pinning host memory");
+    found = pinned.uses.emplace(memory, PinnedPages::Use{0, std::move(context)}).first;
   }
-  pinned.uses[memory]++;
   void* address = nullptr;
   Status status = api_.host_address(&address, memory, 0);
-  if (status == DRIVER_OK) return address;
-  if (--pinned.uses[memory] == 0) {
-    pinned.uses.erase(memory);
+  if (status != DRIVER_OK && found->second.count == 0) {
     api_.unpin_host(memory);
+    pinned.uses.erase(found);
   }
   api_.check(status, "sharing host memory");
-  return nullptr;
+  found->second.count++;
+  return address;
 }
 
 void DriverRuntime::unmap_host(void* memory) noexcept {
   PinnedPages& pinned = PinnedPages::all();
   std::lock_guard<std::mutex> lock(pinned.mutex);
   auto found = pinned.uses.find(memory);
-  if (found == pinned.uses.end() || --found->second > 0) return;
-  pinned.uses.erase(found);
+  if (found == pinned.uses.end() || --found->second.count > 0) return;
   if (make_current() == DRIVER_OK) api_.unpin_host(memory);
+  pinned.uses.erase(found);
 }
 
 void DriverRuntime::upload(void* target, const void* host, int64_t bytes) {

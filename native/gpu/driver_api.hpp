@@ -110,6 +110,8 @@ class DriverRuntime : public Runtime {
 
   // Makes the device that of the calling thread: calls come from any.
   virtual Status make_current() const = 0;
+  // Keeps what belongs to the device's context for as long as it is held, whether or not the runtime is still there.
+  virtual std::shared_ptr<void> hold_context() const { return nullptr; }
 
  protected:
   // The last step of opening, and the first of closing, both by the class that knows how a device is made current.

@@ -43,19 +43,35 @@ talaria_event_cell* ExchangeComposer::cell_of(const Node& node) {
 void ExchangeComposer::add(const Node& node, std::vector<Launch>& launches) {
   bool full = next_.signal != nullptr;  // which comes last
   if (node.op == TALARIA_OP_WAIT) full |= next_.wait != nullptr || next_.copies > 0;
-  if (node.op == TALARIA_OP_COPY) full |= next_.copies == static_cast<int32_t>(std::size(next_.copy));
+  if (node.op != TALARIA_OP_COPY) {
+    if (full) flush(launches);
+    (node.op == TALARIA_OP_WAIT ? next_.wait : next_.signal) = cell_of(node);
+    return;
+  }
+  const auto& a = node.as<talaria_copy_args>();
+  RowsOnTheWay rows;
+  rows.target = reinterpret_cast<uint32_t*>(address_of(a.target) + a.target_offset);
+  rows.source = reinterpret_cast<const uint32_t*>(address_of(a.source) + a.source_offset);
+  rows.row_words = a.row_bytes / 4;
+  full |= next_.copies == static_cast<int32_t>(std::size(next_.copy)) || depends(rows);
   if (full) flush(launches);
-  switch (node.op) {
-    case TALARIA_OP_WAIT: next_.wait = cell_of(node); return;
-    case TALARIA_OP_SIGNAL: next_.signal = cell_of(node); return;
-    default: {
-      const auto& a = node.as<talaria_copy_args>();
-      RowsOnTheWay& rows = next_.copy[next_.copies++];
-      rows.target = reinterpret_cast<uint32_t*>(address_of(a.target) + a.target_offset);
-      rows.source = reinterpret_cast<const uint32_t*>(address_of(a.source) + a.source_offset);
-      rows.row_words = a.row_bytes / 4;
+  next_.copy[next_.copies++] = rows;
+}
+
+// Whether rows are read or written that a copy before, which has not become a launch yet, writes; or written that it reads.
+bool ExchangeComposer::depends(const RowsOnTheWay& rows) const {
+  auto overlap = [&](const uint32_t* a, int64_t a_words, const uint32_t* b, int64_t b_words) {
+    return a < b + b_words * rows_ && b < a + a_words * rows_;
+  };
+  for (int32_t i = 0; i < next_.copies; i++) {
+    const RowsOnTheWay& before = next_.copy[i];
+    if (overlap(rows.source, rows.row_words, before.target, before.row_words) ||
+        overlap(rows.target, rows.row_words, before.target, before.row_words) ||
+        overlap(rows.target, rows.row_words, before.source, before.row_words)) {
+      return true;
     }
   }
+  return false;
 }
 
 // A block alone has its words on their way at once up to some tens of kilobytes, a row or a few. For more, many blocks

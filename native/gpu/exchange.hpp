@@ -53,6 +53,7 @@ class ExchangeComposer {
  private:
   uint8_t* address_of(talaria_tensor field);
   talaria_event_cell* cell_of(const Node& node);
+  bool depends(const RowsOnTheWay& rows) const;
 
   Runtime& runtime_;
   HostPages& pages_;

@@ -13,7 +13,7 @@ namespace {
 constexpr int needed_version = 11040;  // graphs as we make them, and loads that pass the first cache by
 
 // CUdevice_attribute, CUfunction_attribute, CUjit_option and CUlaunchAttributeID: those used here.
-constexpr int MULTIPROCESSORS = 16, COMPUTE_MAJOR = 75, COMPUTE_MINOR = 76, MAX_SHARED_BYTES = 97;
+constexpr int MULTIPROCESSORS = 16, COMPUTE_MAJOR = 75, COMPUTE_MINOR = 76, MAX_SHARED_BYTES = 97, KERNEL_TIMEOUT = 17;
 constexpr int FUNCTION_PTX_VERSION = 5, FUNCTION_MAX_DYNAMIC_SHARED_BYTES = 8;
 constexpr int JIT_ERROR_LOG = 5, JIT_ERROR_LOG_BYTES = 6;
 constexpr int PROGRAMMATIC_STREAM_SERIALIZATION = 6;
@@ -186,6 +186,11 @@ class CudaRuntime final : public DriverRuntime {
   ~CudaRuntime() override { leave(); }
 
   Status make_current() const override { return cuda_.cuCtxSetCurrent(context_); }
+  std::shared_ptr<void> hold_context() const override {
+    void* context = nullptr;
+    cuda_.check(cuda_.cuDevicePrimaryCtxRetain(&context, device_number_), "holding a context");
+    return {context, [&cuda = cuda_, number = device_number_](void*) { cuda.cuDevicePrimaryCtxRelease_v2(number); }};
+  }
 
  private:
   void leave() noexcept {
@@ -197,7 +202,7 @@ class CudaRuntime final : public DriverRuntime {
   void load_all() {
     std::string reason = load_kernels(fat_binary_wanted);
     if (!reason.empty() && std::any_of(images, images + image_count, is_text)) {
-      properties_.needs = EXCHANGE;
+      properties_.needs &= EXCHANGE;
       std::string second = load_kernels(text_wanted);
       if (second.empty()) reason.clear();
     }
@@ -346,7 +351,9 @@ class CudaDriver final : public Driver {
     result.processors = cuda.attribute(MULTIPROCESSORS, number);
     result.lanes = 32;
     result.shared_bytes = cuda.attribute(MAX_SHARED_BYTES, number);
-    result.needs = EXCHANGE | (result.compute >= 80 ? MMA_INT8 | MMA_F16 : ANY);
+    result.needs = result.compute >= 80 ? MMA_INT8 | MMA_F16 : ANY;
+    // Where a display hangs on the GPU the driver ends kernels that take seconds, and so those that wait.
+    if (cuda.attribute(KERNEL_TIMEOUT, number) == 0) result.needs |= EXCHANGE;
     // Within captured steps from CUDA 12.3 on.
     result.dependent_launch = result.compute >= 90 && cuda.version >= 12030 && cuda.cuLaunchKernelEx != nullptr;
     return result;

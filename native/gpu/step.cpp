@@ -83,14 +83,28 @@ void Step::compose() {
   launches_ = std::move(composer.launches());
 }
 
-void Step::end() { compose(); }
+// All that takes a driver long is done before the step runs: while it runs others may wait for it, and what a driver does on
+// the side may wait for them.
+void Step::end() {
+  compose();
+  for (Staged& staged : staged_) {
+    if (staged.host == nullptr) staged.host = static_cast<int32_t*>(runtime_.allocate_host((words_ + 1) * 4));
+    if (staged.event == nullptr) staged.event = runtime_.new_event();
+  }
+  for (Part& part : parts_) {
+    if (part.end > part.first) part.graph = runtime_.capture(std::span(launches_).subspan(part.first, part.end - part.first));
+  }
+  needs_host_ = parts_.size() > 1;
+}
+
+void Step::refresh() {
+  if (generation_ >= 0 && generation_ != scratch_.generation()) end();
+}
 
 // A batch goes through pinned memory, as the caller's is reused at once.
 void Step::upload(const int32_t* words) {
   Staged& staged = staged_[next_];
   next_ = (next_ + 1) % static_cast<int>(std::size(staged_));
-  if (staged.host == nullptr) staged.host = static_cast<int32_t*>(runtime_.allocate_host((words_ + 1) * 4));
-  if (staged.event == nullptr) staged.event = runtime_.new_event();
   if (staged.used) runtime_.wait(*staged.event);
   std::memcpy(staged.host, words, static_cast<size_t>(words_) * 4);
   staged.host[words_] = 0;
@@ -100,11 +114,11 @@ void Step::upload(const int32_t* words) {
 }
 
 void Step::run(const int32_t* words) {
-  if (generation_ != scratch_.generation()) {  // a hungrier step has come since
-    runtime_.synchronize();
-    compose();
-  }
   try {
+    if (generation_ != scratch_.generation()) {  // a hungrier step has come since, and there was no room to follow it then
+      runtime_.synchronize();
+      end();
+    }
     run_parts(words);
   } catch (...) {
     abandon();
@@ -125,10 +139,7 @@ void Step::run_parts(const int32_t* words) {
   for (Part& part : parts_) {
     // After a wait that was cancelled the rest would run, and signal, on data that never came.
     if (cancelled()) return abandon();
-    if (part.end > part.first) {
-      if (part.graph == nullptr) part.graph = runtime_.capture(std::span(launches_).subspan(part.first, part.end - part.first));
-      runtime_.replay(*part.graph);
-    }
+    if (part.graph != nullptr) runtime_.replay(*part.graph);
     if (part.host_op != nullptr) run_host_op(*part.host_op, words);
   }
 }
@@ -142,6 +153,7 @@ void Step::run_host_op(const Node& node, const int32_t* words) {
       const talaria_tensor_view &to = view(a.target), &from = view(a.source);
       int64_t bytes = a.row_bytes * words[0];  // the batch's rows
       if (to.host != nullptr && from.host != nullptr) {
+        runtime_.synchronize();  // what is before it may still be waiting, or copying
         std::memcpy(to.host + a.target_offset, from.host + a.source_offset, static_cast<size_t>(bytes));
       } else if (to.host != nullptr) {
         runtime_.download(to.host + a.target_offset, address<uint8_t>(a.source) + a.source_offset, bytes);
@@ -156,6 +168,7 @@ void Step::run_host_op(const Node& node, const int32_t* words) {
     }
     case TALARIA_OP_ZERO: {
       const talaria_tensor_view& target = view(node.as<talaria_zero_args>().target);
+      runtime_.synchronize();
       std::memset(target.host, 0, static_cast<size_t>(target.bytes));
       return;
     }

@@ -21,9 +21,10 @@ class Step {
   ~Step();
   void append(int32_t op, const void* args);
   void end();  // composes; throws OUT_OF_MEMORY if the scratch memory does not fit
+  void refresh();  // the same again, if the scratch memory has moved since; nothing runs
   void run(const int32_t* words);
   void abandon() const;  // the events that it signals: it will not
-  bool needs_host() const { return parts_.size() > 1; }  // which copies, signals or waits between its graphs
+  bool needs_host() const { return needs_host_; }  // which copies, signals or waits between its graphs
   int64_t words() const { return words_; }
 
  private:
@@ -50,6 +51,7 @@ class Step {
   std::deque<Node> nodes_;
   std::vector<Launch> launches_;
   std::vector<Part> parts_;
+  bool needs_host_ = false;
   int64_t generation_ = -1;  // of the scratch memory that the launches point into
   Memory batch_;  // and behind its words one that is 0 as long as no wait of this run has failed
   HostPages pages_;

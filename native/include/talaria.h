@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define TALARIA_ABI_VERSION 1
+#define TALARIA_ABI_VERSION 2
 
 typedef enum talaria_code {
   TALARIA_OK = 0,
@@ -71,7 +71,7 @@ typedef struct talaria_device_info {
 
 typedef struct talaria_device_options {
   uint32_t size;
-  int32_t wait_limit_ms;  // how long a wait op may wait for its signal before the device counts as lost; 0: 30,000
+  int32_t wait_limit_ms;  // how long a wait op may wait for its signal before the device counts as lost; 0: 600,000
   int32_t threads;        // of a device that computes on the processor; 0: one per core
   int32_t plan_only;      // 1: tensors and steps are made and counted, but take no memory: nothing is written, read or run
 } talaria_device_options;

@@ -51,7 +51,9 @@ int32_t wait(void* event, int32_t limit_ms, const volatile int32_t* cancelled) {
   auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
   for (uint32_t look = 0;; look++) {
     if (take(counter)) return TALARIA_SIGNALLED;
-    if (__atomic_load_n(&counter->cell()->abandoned, __ATOMIC_ACQUIRE) != 0) return TALARIA_ABANDONED;
+    if (__atomic_load_n(&counter->cell()->abandoned, __ATOMIC_ACQUIRE) != 0) {
+      return take(counter) ? TALARIA_SIGNALLED : TALARIA_ABANDONED;  // a signal from before
+    }
     bool late = std::chrono::steady_clock::now() >= deadline;
     if (late || __atomic_load_n(cancelled, __ATOMIC_RELAXED) != 0) return TALARIA_NOT_SIGNALLED;
     pause_before(look);

@@ -120,7 +120,7 @@ Status fake_device_name(char* name, int bytes, int device) {
 Status fake_device_memory(size_t* bytes, int) { return *bytes = static_cast<size_t>(number("memory", 1 << 30)), 0; }
 Status fake_device_attribute(int* value, int attribute, int) {
   int compute = number("compute", 90);
-  *value = attribute == 75 ? compute / 10 : attribute == 76 ? compute % 10 : attribute == 97 ? 232448 : 132;
+  *value = attribute == 75 ? compute / 10 : attribute == 76 ? compute % 10 : attribute == 97 ? 232448 : attribute == 17 ? number("timeout", 0) : 132;
   return trouble("device_attribute", false);
 }
 Status fake_memory_info(size_t* free, size_t* total) {

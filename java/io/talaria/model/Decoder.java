@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,6 +33,7 @@ public final class Decoder implements AutoCloseable {
     private final Placement placement;
     private final List<DecoderPart> parts;
     private final Map<PassKey, Pass> passes = new HashMap<>();
+    private final Together together = new Together();
 
     private ByteBuffer received = ByteBuffer.allocateDirect(0);
 
@@ -146,7 +148,11 @@ public final class Decoder implements AutoCloseable {
     }
 
     private Pass pass(BatchShape shape, int k, Set<Verb> verbs) {
-        return passes.computeIfAbsent(new PassKey(shape, k, verbs), this::compose);
+        try {
+            return passes.computeIfAbsent(new PassKey(shape, k, verbs), this::compose);
+        } catch (DeviceException e) { // perhaps of what ran before
+            throw failed(e);
+        }
     }
 
     /** Queues the forward pass of a batch, of at most {@link DecoderOptions#maxRows} rows. */
@@ -177,14 +183,15 @@ public final class Decoder implements AutoCloseable {
 
     /** Waits for all batches so far. */
     public void sync() {
-        sync(parts);
+        wait(parts.stream().map(part -> (Runnable) () -> part.device().sync()).toList());
     }
 
-    private void sync(List<DecoderPart> some) {
-        try {
-            some.forEach(part -> part.device().sync());
-        } catch (DeviceException e) {
-            throw failed(e);
+    /** Waits for what one device is asked for, the first, and for all others. */
+    private void wait(List<Runnable> waits) {
+        List<DeviceException> failures =
+                together.run(waits, failure -> passes.values().forEach(Pass::abandon));
+        if (!failures.isEmpty()) {
+            throw failed(failures.stream().reduce(failures.getFirst(), Decoder::graver));
         }
     }
 
@@ -199,19 +206,20 @@ public final class Decoder implements AutoCloseable {
             return first;
         }
         passes.values().forEach(Pass::abandon);
-        DeviceException cause = first;
-        for (DecoderPart part : parts) {
-            try {
-                if (!part.device().lost()) {
-                    part.device().sync();
-                }
-            } catch (DeviceException e) {
-                cause = isGraver(e.kind(), cause.kind()) ? e : cause;
-            }
-        }
+        List<Runnable> waits = parts.stream()
+                .map(DecoderPart::device)
+                .filter(device -> !device.lost())
+                .map(device -> (Runnable) device::sync)
+                .toList();
+        List<DeviceException> others = waits.isEmpty() ? List.of() : together.run(waits, failure -> {});
         passes.values().forEach(Pass::close);
         passes.clear();
-        return cause;
+        return others.stream().reduce(first, Decoder::graver);
+    }
+
+    /** The first, if they are as grave. */
+    private static DeviceException graver(DeviceException first, DeviceException second) {
+        return isGraver(second.kind(), first.kind()) ? second : first;
     }
 
     private static boolean isGraver(DeviceException.Kind kind, DeviceException.Kind than) {
@@ -264,13 +272,10 @@ public final class Decoder implements AutoCloseable {
         if (received.capacity() < bytes) {
             received = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
         }
-        // The others first: whoever has failed says so, while one that waits for it would only wait.
-        sync(parts.stream().filter(other -> other != part).toList());
-        try {
-            part.device().read(tensor, 0, received.clear().limit(bytes));
-        } catch (DeviceException e) {
-            throw failed(e);
-        }
+        List<Runnable> waits = new ArrayList<>();
+        waits.add(() -> part.device().read(tensor, 0, received.clear().limit(bytes)));
+        parts.stream().filter(other -> other != part).forEach(other -> waits.add(other.device()::sync));
+        wait(waits);
         return received.slice().order(ByteOrder.LITTLE_ENDIAN);
     }
 
@@ -292,5 +297,6 @@ public final class Decoder implements AutoCloseable {
         passes.values().forEach(Pass::close);
         passes.clear();
         parts.forEach(DecoderPart::close);
+        together.close();
     }
 }

@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -23,6 +24,7 @@ import java.util.Set;
 final class MeetingPass extends Pass {
     private final Map<Device, Step> steps = new LinkedHashMap<>();
     private final Map<Route, Way> ways = new HashMap<>();
+    private final List<Event> events = new ArrayList<>();
     private final Device maker;
 
     /** Rows of so many bytes from one device to another. */
@@ -33,9 +35,9 @@ final class MeetingPass extends Pass {
      *
      * @param places one after the other
      * @param full signalled when rows are there
-     * @param free signalled when they have been taken, unless an answer says so
+     * @param free signalled when they have been taken; empty if an answer says so
      */
-    private record Way(List<Tensor> places, Event full, Event free) {}
+    private record Way(List<Tensor> places, Event full, Optional<Event> free) {}
 
     MeetingPass(List<Device> devices, StepOptions options, Set<Verb> verbs) {
         super(options, verbs);
@@ -56,9 +58,7 @@ final class MeetingPass extends Pass {
     private void depart(Trip trip) {
         Way way = way(trip);
         Step sender = step(trip.from());
-        if (!trip.answered()) {
-            sender.await(way.free());
-        }
+        way.free().ifPresent(sender::await);
         for (int i = 0; i < trip.rows().size(); i++) {
             Rows rows = trip.rows().get(i);
             sender.copy(way.places().get(i), 0, rows.source(), 0, rows.rowBytes());
@@ -74,9 +74,7 @@ final class MeetingPass extends Pass {
             Rows rows = trip.rows().get(i);
             receiver.copy(rows.target(), rows.targetOffset(), way.places().get(i), 0, rows.rowBytes());
         }
-        if (!trip.answered()) {
-            receiver.signal(way.free());
-        }
+        way.free().ifPresent(receiver::signal);
     }
 
     private Way way(Trip trip) {
@@ -86,14 +84,20 @@ final class MeetingPass extends Pass {
         if (known != null) {
             return known;
         }
-        Way made = new Way(new ArrayList<>(), maker.newEvent(), maker.newEvent());
+        Way made = new Way(new ArrayList<>(), event(), trip.answered() ? Optional.empty() : Optional.of(event()));
         ways.put(route, made);
         for (long bytes : route.rowBytes()) {
             Shape shape = Shape.of(mostRows(), bytes / Float.BYTES);
             made.places().add(maker.alloc("rows on their way", Tensor.Kind.HOST, TensorType.F32, shape));
         }
-        made.free().signal();
+        made.free().ifPresent(Event::signal);
         return made;
+    }
+
+    private Event event() {
+        Event event = maker.newEvent();
+        events.add(event);
+        return event;
     }
 
     @Override
@@ -108,10 +112,7 @@ final class MeetingPass extends Pass {
 
     @Override
     void abandon() {
-        for (Way way : ways.values()) {
-            way.full().abandon();
-            way.free().abandon();
-        }
+        events.forEach(Event::abandon);
     }
 
     @Override
@@ -121,11 +122,9 @@ final class MeetingPass extends Pass {
                 step.close();
             }
         });
-        for (Way way : ways.values()) {
-            way.full().close();
-            way.free().close();
-            way.places().forEach(maker::free);
-        }
+        events.forEach(Event::close);
+        events.clear();
+        ways.values().forEach(way -> way.places().forEach(maker::free));
         ways.clear();
     }
 }

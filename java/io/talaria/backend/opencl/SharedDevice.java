@@ -10,7 +10,7 @@ import org.jocl.cl_command_queue;
 
 /** A device as all who open it in this process share it: its programs are built once, and its memory is one. */
 final class SharedDevice {
-    private static final int WAIT_LIMIT_MILLISECONDS = 30_000;
+    private static final int WAIT_LIMIT_MILLISECONDS = 600_000;
 
     private final Hardware hardware;
     private final Tuning tuning;

@@ -44,7 +44,7 @@ final class WorkQueue {
                 fault = Faults.running(e);
             } catch (DeviceException e) {
                 fault = e;
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 fault = new DeviceException(DeviceException.Kind.LOST, "the device's queue failed: " + e, e);
             }
             undone.run();

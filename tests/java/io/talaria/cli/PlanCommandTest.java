@@ -157,7 +157,9 @@ class PlanCommandTest {
         JsonNode plan = json(0, MIXTRAL, "--gpu", "RTX 4090,RTX 3060", "--split", "tensor");
         for (JsonNode device : plan.get("devices")) {
             assertTrue(
-                    device.get("weights_bytes").asLong() < device.get("free_bytes").asLong(), device.toString());
+                    device.get("weights_bytes").asLong()
+                            < device.get("free_bytes").asLong(),
+                    device.toString());
         }
         assertEquals(32 * 8, sum(plan.get("devices"), "kv_heads"));
     }

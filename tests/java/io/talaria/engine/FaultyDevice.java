@@ -29,6 +29,9 @@ final class FaultyDevice {
 
     private Reads afterRead = (source, target) -> {};
     private Optional<DeviceException> loss = Optional.empty();
+    /** Whether it does not do what it is told to run. */
+    private boolean deaf;
+
     private int runs;
     private int loads;
 
@@ -56,6 +59,11 @@ final class FaultyDevice {
         loads = 0;
     }
 
+    /** From now on nothing that it is told to run is done. */
+    void turnDeaf() {
+        deaf = true;
+    }
+
     void beforeSync(Runnable hook) {
         beforeSync = hook;
     }
@@ -74,6 +82,9 @@ final class FaultyDevice {
                         throw loss.get();
                     }
                     before(method.getName());
+                    if (deaf && method.getName().equals("run")) {
+                        return null;
+                    }
                     try {
                         Object result = method.invoke(real, args);
                         if (method.getName().equals("read")) {

@@ -25,10 +25,12 @@ import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
 import io.talaria.model.Placement;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -124,6 +126,29 @@ class SplitFaultsTest {
         });
         assertSame(loss, fails(how));
         theFirstIsUsable();
+    }
+
+    /** The home fails while the other waits for its rows: nobody waits for as long as a signal may take. */
+    @ParameterizedTest
+    @EnumSource(How.class)
+    void theHomeFailsWhileTheOtherWaits(How how) throws IOException {
+        FaultyDevice home = new FaultyDevice(devices.get(0));
+        DeviceException loss = failure(Kind.LOST);
+        home.turnDeaf();
+        home.afterRead((source, target) -> {
+            throw loss;
+        });
+        List<Device> pair = List.of(home.device(), devices.get(1));
+        Assertions.assertTimeout(
+                Duration.ofSeconds(20),
+                () -> assertSame(
+                        loss,
+                        assertThrows(
+                                DeviceException.class,
+                                () -> logits(model, pair, placement(how), prompt, CHUNK, options))));
+        theFirstComputes();
+        List<Device> second = devices.subList(1, 2);
+        assertBits(expected, logits(model, second, Placement.single(model.config()), prompt, CHUNK, options), "second");
     }
 
     /** Of gate, up or down. */
