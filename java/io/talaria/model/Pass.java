@@ -29,8 +29,8 @@ abstract class Pass implements AutoCloseable {
 
     /** A pass over these devices, of which each meets the others if all can. */
     static Pass over(List<Device> devices, StepOptions options, Set<Verb> verbs) {
-        boolean meet = devices.size() == 1
-                || devices.stream().allMatch(device -> device.meeting() != Device.Meeting.NOBODY);
+        boolean meet =
+                devices.size() == 1 || devices.stream().allMatch(device -> device.meeting() != Device.Meeting.NOBODY);
         return meet ? new MeetingPass(devices, options, verbs) : new CarriedPass(options, verbs);
     }
 
