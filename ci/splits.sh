@@ -18,9 +18,9 @@ table() {
 
 # Dense, FP16 with FP32 sums. 5090: a quarter of the 838 TFLOPS that are stated with sparsity and FP16 sums. MI100: as stated.
 for pair in \
-  'NVIDIA RTX 5090,NVIDIA RTX 5090|209.5|pcie5-host pcie5-pinned pcie5-peer' \
-  'MI100,MI100|184.6|pcie4-host pcie4-pinned infinity-fabric' \
-  'NVIDIA RTX 5090,MI100|209.5,184.6|pcie4-host pcie4-pinned'; do
+  'NVIDIA RTX 5090,NVIDIA RTX 5090|209.5|pcie5-pinned pcie5-peer' \
+  'MI100,MI100|184.6|pcie4-pinned infinity-fabric' \
+  'NVIDIA RTX 5090,MI100|209.5,184.6|pcie4-pinned'; do
   gpus=${pair%%|*}
   rest=${pair#*|}
   tflops=${rest%%|*}
@@ -32,9 +32,8 @@ for pair in \
   echo
   for link in ${rest#*|}; do
     case $link in
-      *-host) table 'As forward passes travel now' --gpu "$gpus" --tflops "$tflops" --link "$link" ;;
-      *-pinned) table 'Without peer access, as it could be' --gpu "$gpus" --tflops "$tflops" --link "$link" --exchange fused ;;
-      *) table "With ${link/-/ }, as it could be" --gpu "$gpus" --tflops "$tflops" --link "$link" --exchange fused ;;
+      *-pinned) table 'Through host memory, as passes exchange rows' --gpu "$gpus" --tflops "$tflops" --link "$link" ;;
+      *) table "If rows went over $link" --gpu "$gpus" --tflops "$tflops" --link "$link" ;;
     esac
   done
 done

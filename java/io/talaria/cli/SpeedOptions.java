@@ -1,6 +1,5 @@
 package io.talaria.cli;
 
-import io.talaria.placement.Costs.Exchange;
 import io.talaria.placement.Link;
 import java.util.Arrays;
 import java.util.List;
@@ -15,19 +14,10 @@ final class SpeedOptions {
     @Option(
             names = "--link",
             paramLabel = "NAME|GB/s,us",
-            description = "What is between the devices: pcie5-host, pcie4-host, pcie5-pinned, pcie4-pinned, pcie5-peer,"
-                    + " pcie4-peer, infinity-fabric, nvlink, or two numbers: GB/s, and microseconds per transfer."
-                    + " Default: measured where the devices are here, else pcie4-host.")
+            description = "What is between the devices: pcie5-pinned, pcie4-pinned, pcie5-peer, pcie4-peer,"
+                    + " infinity-fabric, nvlink, or two numbers: GB/s, and microseconds per transfer. Default: measured"
+                    + " where the devices are here, else pcie4-pinned.")
     private String link;
-
-    @Option(
-            names = "--exchange",
-            paramLabel = "HOW",
-            description =
-                    "moves: h, routing and slots travel one after the other, with steps cut at each, as it is now."
-                            + " fused: one transfer there and one back, and no step is cut, as it could be."
-                            + " Default: moves.")
-    private String exchange = "moves";
 
     @Option(
             names = "--efficiency",
@@ -54,7 +44,7 @@ final class SpeedOptions {
             names = "--overhead",
             paramLabel = "LAYER,STEP",
             description =
-                    "Microseconds that a layer's kernels take to begin and end, and that it takes to queue a step."
+                    "Microseconds that a layer's kernels take to begin and end, and that it takes to queue a pass."
                             + " Default: 16,10 for GPUs (8 kernels of 2 us; estimated); where devices are here, a step is"
                             + " measured, and the cpu's layers take none.")
     private String overhead;
@@ -90,14 +80,6 @@ final class SpeedOptions {
     /** Whether one device, named twice, is two pieces of hardware. */
     boolean apart() {
         return apart;
-    }
-
-    Exchange exchange() {
-        return switch (exchange.toLowerCase(Locale.ROOT)) {
-            case "moves" -> Exchange.MOVES;
-            case "fused" -> Exchange.FUSED;
-            default -> throw new BadArgumentException("--exchange " + exchange + ": write moves or fused");
-        };
     }
 
     OptionalDouble efficiency() {

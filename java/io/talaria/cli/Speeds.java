@@ -45,7 +45,7 @@ record Speeds(List<Worker> workers, Costs costs, List<String> assumptions, Optio
         says.add(format("kernels read %.2f of the bandwidth that the makers state (%s)", efficiency, source(options)));
         Link link = options.link()
                 .orElseGet(() -> Link.NAMED.stream()
-                        .filter(named -> named.name().equals("pcie4-host"))
+                        .filter(named -> named.name().equals("pcie4-pinned"))
                         .findFirst()
                         .orElseThrow());
         SpeedOptions.Overhead overhead = options.overhead().orElse(GPU);
@@ -96,14 +96,10 @@ record Speeds(List<Worker> workers, Costs costs, List<String> assumptions, Optio
         says.add(format(
                 "link %s: %.4g GB/s and %.3g us per transfer; %s",
                 link.name(), link.gigabytesPerSecond(), link.microseconds(), link.assumption()));
-        Costs costs = new Costs(link, options.exchange(), overhead.layer(), overhead.step());
-        says.add(
-                costs.exchange() == Costs.Exchange.MOVES
-                        ? "per layer and device away h, routing and slots travel one after the other, as they do now"
-                        : "per layer and device away one transfer there and one back, and no step is cut, which no"
-                                + " forward pass does yet");
+        Costs costs = new Costs(link, overhead.layer(), overhead.step());
+        says.add("per layer and device away one transfer there, of h and the routing, and one back, of slots");
         says.add(format(
-                "%.3g us for the kernels of a layer to begin and end, %.3g us for a step to be queued",
+                "%.3g us for the kernels of a layer to begin and end, %.3g us for a pass to be queued",
                 overhead.layer(), overhead.step()));
         return new Speeds(List.copyOf(workers), costs, List.copyOf(says), probe);
     }

@@ -4,6 +4,8 @@ import io.talaria.backend.Batch;
 import io.talaria.backend.Device;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -14,7 +16,7 @@ final class CarriedPass extends Pass {
     private final List<Part> parts = new ArrayList<>();
     private Device composing;
     private Optional<Step> open = Optional.empty();
-    private final RowCarrier carrier = new RowCarrier();
+    private ByteBuffer travelling = ByteBuffer.allocateDirect(0);
 
     private sealed interface Part {}
 
@@ -65,7 +67,11 @@ final class CarriedPass extends Pass {
     private void carry(Move move, int count) {
         Rows rows = move.rows();
         int bytes = Math.toIntExact(rows.rowBytes() * count);
-        carrier.carry(move.from(), rows.source(), move.to(), rows.target(), rows.targetOffset(), bytes);
+        if (travelling.capacity() < bytes) {
+            travelling = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        }
+        move.from().read(rows.source(), 0, travelling.clear().limit(bytes));
+        move.to().write(rows.target(), rows.targetOffset(), travelling.clear().limit(bytes));
     }
 
     @Override

@@ -10,20 +10,8 @@ import java.util.List;
  * @param assumption where the two numbers are from, for those who read a result
  */
 public record Link(String name, double gigabytesPerSecond, double microseconds, String assumption) {
-    /** Links with a name. Where a copy goes through host memory there are two, one after the other. */
+    /** Links with a name. Through host memory, as passes travel, there are two copies, one after the other. */
     public static final List<Link> NAMED = List.of(
-            new Link(
-                    "pcie5-host",
-                    25,
-                    20,
-                    "PCIe 5.0 x16 through host memory by a blocking read and a blocking write: two copies at 50 GB/s, and"
-                            + " 10 us for each (estimated)"),
-            new Link(
-                    "pcie4-host",
-                    12.5,
-                    20,
-                    "PCIe 4.0 x16 through host memory by a blocking read and a blocking write: two copies at 25 GB/s, and"
-                            + " 10 us for each (estimated)"),
             new Link(
                     "pcie5-pinned",
                     25,

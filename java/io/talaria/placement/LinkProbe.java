@@ -8,20 +8,24 @@ import io.talaria.backend.Shape;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
-import io.talaria.model.RowCarrier;
 import io.talaria.quant.TensorType;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
-/** Measures what the moves and steps of a forward pass take on two devices that are here. */
+/** Measures what the exchanges and steps of a forward pass take on two devices that are here. */
 public final class LinkProbe {
-    /** A row that travels in decoding, and many of a prompt. */
+    /** Bytes of a row that travels in decoding, and of many of a prompt. */
     private static final int SMALL = 16 << 10;
 
     private static final int LARGE = 8 << 20;
-    private static final int TRIPS = 200;
-    private static final int WARM_UP = 20;
+    /** In one step: enough that to queue it and to wait for it hardly count. */
+    private static final int SMALL_TRIPS = 32;
+
+    private static final int LARGE_TRIPS = 4;
+    private static final int REPETITIONS = 100;
+    private static final int WARM_UP = 5;
+    private static final long ENOUGH_NANOSECONDS = 1_000_000_000L;
     private static final int WIDTH = 4096;
 
     /**
@@ -33,7 +37,7 @@ public final class LinkProbe {
      */
     public record Result(List<Trip> trips, Link link, double stepMicroseconds) {}
 
-    /** Rows there and back. */
+    /** Rows there and back, in the mean of the trips of a step. */
     public record Trip(int bytes, double microseconds) {
         /** In each direction, 10^9 bytes. */
         public double gigabytesPerSecond() {
@@ -44,13 +48,13 @@ public final class LinkProbe {
     private LinkProbe() {}
 
     /**
-     * Medians of {@value #TRIPS}.
+     * Medians of {@value #REPETITIONS} repetitions, or of as many as a second has.
      *
-     * @throws io.talaria.backend.DeviceException if a device has no room for 8 MB
+     * @throws io.talaria.backend.DeviceException if a device meets no others, or has no room for 8 MB
      */
     public static Result measure(Device home, Device away) {
-        Trip small = trip(home, away, SMALL);
-        Trip large = trip(home, away, LARGE);
+        Trip small = trip(home, away, SMALL, SMALL_TRIPS);
+        Trip large = trip(home, away, LARGE, LARGE_TRIPS);
         // One way: time = fixed + bytes / speed, and two of each are known.
         double perByte = Math.max(large.microseconds() - small.microseconds(), 1e-3) / 2 / (LARGE - SMALL);
         double fixed = Math.max(0, small.microseconds() / 2 - perByte * SMALL);
@@ -68,24 +72,15 @@ public final class LinkProbe {
         return new Result(List.of(small, large), link, (step(home) + step(away)) / 2);
     }
 
-    private static Trip trip(Device home, Device away, int bytes) {
-        Tensor here = floats(home, bytes);
-        Tensor there = floats(away, bytes);
-        try {
-            RowCarrier carrier = new RowCarrier();
-            return new Trip(bytes, median(() -> {
-                carrier.carry(home, here, away, there, 0, bytes);
-                carrier.carry(away, there, home, here, 0, bytes);
-            }));
-        } finally {
-            home.free(here);
-            away.free(there);
+    private static Trip trip(Device home, Device away, int bytes, int trips) {
+        try (RoundTrips all = RoundTrips.compose(home, away, bytes / RoundTrips.ROW_BYTES, trips)) {
+            return new Trip(bytes, median(all::run) / trips);
         }
     }
 
     private static double step(Device device) {
-        Tensor x = floats(device, WIDTH * Float.BYTES);
-        Tensor slots = device.alloc("slots", Tensor.Kind.ACTIVATION, TensorType.F32, new Shape(1, 1, 1, WIDTH));
+        Tensor x = floats(device, Shape.of(1, WIDTH));
+        Tensor slots = floats(device, new Shape(1, 1, 1, WIDTH));
         BatchShape shape = new BatchShape(1, 0, 1, 1, 0, 0, 0);
         try (Step step = device.newStep(new StepOptions(Activations.HALF, shape))) {
             step.addSlots(x, slots);
@@ -102,20 +97,21 @@ public final class LinkProbe {
         }
     }
 
-    private static Tensor floats(Device device, int bytes) {
-        Shape shape = Shape.of(bytes / Float.BYTES / WIDTH, WIDTH);
+    private static Tensor floats(Device device, Shape shape) {
         return device.alloc("probe", Tensor.Kind.ACTIVATION, TensorType.F32, shape);
     }
 
     /** Microseconds. */
-    private static double median(Runnable trip) {
-        double[] times = new double[TRIPS];
-        for (int i = -WARM_UP; i < TRIPS; i++) {
+    private static double median(Runnable work) {
+        double[] times = new double[REPETITIONS];
+        long enough = System.nanoTime() + ENOUGH_NANOSECONDS;
+        int taken = -WARM_UP;
+        for (; taken < 1 || taken < REPETITIONS && System.nanoTime() < enough; taken++) {
             long begin = System.nanoTime();
-            trip.run();
-            times[Math.max(i, 0)] = (System.nanoTime() - begin) / 1e3;
+            work.run();
+            times[Math.max(taken, 0)] = (System.nanoTime() - begin) / 1e3;
         }
-        Arrays.sort(times);
-        return times[TRIPS / 2];
+        Arrays.sort(times, 0, taken);
+        return times[taken / 2];
     }
 }

@@ -1,6 +1,5 @@
 package io.talaria.placement;
 
-import io.talaria.placement.Costs.Exchange;
 import io.talaria.placement.Layout.Layer;
 import io.talaria.placement.ModelWork.LayerWork;
 import java.util.Arrays;
@@ -29,7 +28,7 @@ public final class Simulation {
      *
      * @param work reading weights and KV cache, or computing
      * @param link rows between devices, or experts from the host
-     * @param overhead beginning layers and steps
+     * @param overhead beginning layers and the pass
      */
     public record Time(double work, double link, double overhead) {
         public double total() {
@@ -63,11 +62,11 @@ public final class Simulation {
     /** @param before positions that a row looks at, in the mean */
     private Time pass(Layout layout, int rows, int before) {
         int home = layout.layers().getFirst().home();
-        Time time = steps(1);
+        Time time = new Time(0, 0, costs.stepMicroseconds() / 1e6);
         for (int i = 0; i < layout.layers().size(); i++) {
             Layer layer = layout.layers().get(i);
             if (layer.home() != home) {
-                time = time.plus(transfer(rows * work.hiddenBytes())).plus(steps(1));
+                time = time.plus(transfer(rows * work.hiddenBytes()));
                 home = layer.home();
             }
             time = time.plus(layer(i, layer, rows, before));
@@ -198,10 +197,7 @@ public final class Simulation {
         return sums;
     }
 
-    /**
-     * There and back: h, the routing, and slots, one after the other for each device that is not the home. In
-     * {@link Exchange#MOVES} they come between a step of each such device, one of the home's own experts, and one that adds.
-     */
+    /** There and back: h with the routing, and slots, for one device that is not the home after the other. */
     private Time exchange(int home, Collection<Integer> holders, int rows) {
         long away = holders.stream().filter(device -> device != home).count();
         if (away == 0) {
@@ -210,12 +206,8 @@ public final class Simulation {
         double h = rows * work.hiddenBytes();
         double routing = rows * 2.0 * work.expertsUsed() * Float.BYTES; // ids and weights
         double slots = rows * work.expertsUsed() * work.hiddenBytes();
-        Link link = costs.link();
-        if (costs.exchange() == Exchange.FUSED) {
-            return new Time(0, away * (link.seconds(h + routing) + link.seconds(slots)), 0);
-        }
-        double moves = link.seconds(h) + link.seconds(routing) + link.seconds(slots);
-        return new Time(0, away * moves, 0).plus(steps(away + (holders.contains(home) ? 2 : 1)));
+        return new Time(
+                0, away * (costs.link().seconds(h + routing) + costs.link().seconds(slots)), 0);
     }
 
     private static List<Integer> holders(Layer.Whole layer) {
@@ -231,9 +223,5 @@ public final class Simulation {
 
     private Time transfer(double bytes) {
         return new Time(0, costs.link().seconds(bytes), 0);
-    }
-
-    private Time steps(long count) {
-        return new Time(0, 0, count * costs.stepMicroseconds() / 1e6);
     }
 }

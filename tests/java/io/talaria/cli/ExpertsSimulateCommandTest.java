@@ -67,25 +67,25 @@ class ExpertsSimulateCommandTest {
                 strategy(report, "one device").get("prefill_tokens_per_second").isNull());
     }
 
-    /** What travels in 32 layers: 3 moves of 20 us, 16 KB of h, 16 bytes of routing and 32 KB of slots at 12.5 GB/s. */
+    /** What travels in 32 layers: there and back, 16 KB of h, 16 bytes of routing and 32 KB of slots. */
     @Test
     void theLinkIsCounted() {
-        JsonNode report = json("--gpu", PAIR, "--link", "pcie4-host");
-        double seconds = 32 * (3 * 20e-6 + (16384 + 16 + 32768) / 12.5e9);
+        JsonNode report = json("--gpu", PAIR); // 10 us and 12.5 GB/s
+        double seconds = 32 * (2 * 10e-6 + (16384 + 16 + 32768) / 12.5e9);
         for (String name : List.of("experts", "ffn")) {
             assertEquals(1e3 * seconds, strategy(report, name).get("link_ms").asDouble(), 1e-6);
         }
         assertEquals(
-                1e3 * (20e-6 + 16384 / 12.5e9),
+                1e3 * (10e-6 + 16384 / 12.5e9),
                 strategy(report, "layers").get("link_ms").asDouble(),
                 1e-9);
-        JsonNode fused = json("--gpu", PAIR, "--link", "50,4", "--exchange", "fused");
+        JsonNode peer = json("--gpu", PAIR, "--link", "50,4");
         assertEquals(
                 1e3 * 32 * (2 * 4e-6 + (16384 + 16 + 32768) / 50e9),
-                strategy(fused, "ffn").get("link_ms").asDouble(),
+                strategy(peer, "ffn").get("link_ms").asDouble(),
                 1e-6);
-        assertTrue(speed(fused, "ffn") > 1.4 * speed(fused, "one device"));
-        assertTrue(speed(fused, "tensor") > speed(fused, "ffn"));
+        assertTrue(speed(peer, "ffn") > 1.4 * speed(peer, "one device"));
+        assertTrue(speed(peer, "tensor") > speed(peer, "ffn"));
     }
 
     /** Experts twice, one after the other, is faster than once; nothing is faster than all columns divided evenly. */
@@ -177,7 +177,6 @@ class ExpertsSimulateCommandTest {
         String[][] mistakes = {
             {"--link pcie9", "--gpu", PAIR, "--link", "pcie9"},
             {"--link 0,1", "--gpu", PAIR, "--link", "0,1"},
-            {"--exchange pigeon", "--gpu", PAIR, "--exchange", "pigeon"},
             {"--efficiency 1.5", "--gpu", PAIR, "--efficiency", "1.5"},
             {"--tflops 1,2,3", "--gpu", PAIR, "--tflops", "1,2,3"},
             {"--tflops NaN", "--gpu", PAIR, "--tflops", "NaN"},
@@ -200,12 +199,16 @@ class ExpertsSimulateCommandTest {
         }
     }
 
-    /** Two cards that exchange as now gain nothing and are left alone; what is too large for the first is divided. */
+    /**
+     * Two 5090 read experts faster by more than an exchange costs, and what is too large for one is divided. Beside an H200 a
+     * card of 360 GB/s saves at most a tenth of 1.8 ms, and an exchange costs 0.8 ms: it is left alone.
+     */
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
             value = {
-                "Q4_K_M | NVIDIA RTX 5090,NVIDIA RTX 5090 | all on NVIDIA RTX 5090",
+                "Q4_K_M | NVIDIA RTX 5090,NVIDIA RTX 5090 | --split ffn",
+                "Q4_K_M | NVIDIA H200,RTX 3060 | all on NVIDIA H200",
                 "Q8_0 | NVIDIA RTX 5090,NVIDIA RTX 5090 | --split ffn",
                 "Q8_0 | NVIDIA Quadro GV100,H100 PCIe | --split ffn",
             })
@@ -225,10 +228,13 @@ class ExpertsSimulateCommandTest {
         assertTrue(plan.out().contains(String.format(Locale.ROOT, " %.1f tokens/s simulated", best)), plan.out());
     }
 
-    /** Two texts of 32,768 are too large for one card, and what an exchange costs in every layer is more than it gives. */
+    /**
+     * The caches of seven texts of 32,768 take 30.1 of one card's 33.8 GB: next to them hardly an expert has room, the other
+     * card would read them alone, and an exchange in every layer come on top.
+     */
     @Test
     void autoTakesLayersWhereRoomAloneIsMissing() {
-        Captured plan = Captured.run("plan", "--gpu", PAIR, "--split", "auto", "-c", "32768", "--slots", "2");
+        Captured plan = Captured.run("plan", "--gpu", PAIR, "--split", "auto", "-c", "32768", "--slots", "7");
         assertEquals(0, plan.code(), plan.err());
         assertTrue(plan.out().contains("--split auto: --split layers "), plan.out());
         assertTrue(plan.out().contains("; all on NVIDIA RTX 5090 does not fit, "), plan.out());

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.talaria.bench.SyntheticModel;
 import io.talaria.bench.SyntheticShape;
 import io.talaria.model.Model;
-import io.talaria.placement.Costs.Exchange;
 import io.talaria.placement.Layout.Layer;
 import io.talaria.placement.ModelWork.LayerWork;
 import io.talaria.quant.Recipe;
@@ -31,8 +30,8 @@ class SimulationTest {
                 new Worker("a", 0, first, OptionalDouble.of(1)), new Worker("b", 1, second, OptionalDouble.of(1)));
     }
 
-    private static Costs costs(double microseconds, Exchange exchange) {
-        return new Costs(new Link("", Double.POSITIVE_INFINITY, microseconds, ""), exchange, 0, 0);
+    private static Costs costs(double microseconds) {
+        return new Costs(new Link("", Double.POSITIVE_INFINITY, microseconds, ""), 0, 0);
     }
 
     private static Layout layers(int count, Layer layer) {
@@ -43,7 +42,7 @@ class SimulationTest {
     private static Simulation onlyExperts(List<Worker> workers, ExpertChoice choice) {
         LayerWork layer = new LayerWork(0, 1e9, 0, 0, 1e12, 0);
         ModelWork work = new ModelWork(List.of(layer), 0, 0, 16384, 2);
-        return new Simulation(work, List.of(choice), workers, new Costs(FREE, Exchange.MOVES, 0, 0));
+        return new Simulation(work, List.of(choice), workers, new Costs(FREE, 0, 0));
     }
 
     /** Of the 28 pairs of 8 experts, 12 are of one half: with four on each device both are on one 3 times in 7. */
@@ -109,29 +108,23 @@ class SimulationTest {
                 1e-12);
     }
 
-    /** Now 2 moves there and 1 back per layer, with 3 steps more: away, the home's experts, the sum. */
+    /** One transfer there and one back per layer, one at a border between layers; all steps of a pass are queued at once. */
     @Test
     void anExchangeCostsWhatTravels() {
         LayerWork layer = new LayerWork(0, 0, 0, 0, 0, 0);
         ModelWork work = new ModelWork(Collections.nCopies(32, layer), 0, 0, 16384, 2);
         List<ExpertChoice> choices = Collections.nCopies(32, ExpertChoice.even(8, 2));
         Link link = new Link("", 1, 100, ""); // 1 GB/s: a byte takes a nanosecond
-        Layout split = layers(32, new Layer.Whole(0, FOUR_EACH));
-        Simulation.Time moves =
-                new Simulation(work, choices, pair(1, 1), new Costs(link, Exchange.MOVES, 7, 10)).token(split, 0);
-        assertEquals(32 * (3 * 100e-6 + (16384 + 16 + 32768) * 1e-9), moves.link(), 1e-12);
-        assertEquals(32 * 7e-6 + (1 + 32 * 3) * 10e-6, moves.overhead(), 1e-12);
-        Simulation.Time fused =
-                new Simulation(work, choices, pair(1, 1), new Costs(link, Exchange.FUSED, 7, 10)).token(split, 0);
-        assertEquals(32 * (2 * 100e-6 + (16384 + 16 + 32768) * 1e-9), fused.link(), 1e-12);
-        assertEquals(32 * 7e-6 + 10e-6, fused.overhead(), 1e-12);
+        Simulation simulation = new Simulation(work, choices, pair(1, 1), new Costs(link, 7, 10));
+        Simulation.Time split = simulation.token(layers(32, new Layer.Whole(0, FOUR_EACH)), 0);
+        assertEquals(32 * (2 * 100e-6 + (16384 + 16 + 32768) * 1e-9), split.link(), 1e-12);
+        assertEquals(32 * 7e-6 + 10e-6, split.overhead(), 1e-12);
         List<Layer> borders = IntStream.range(0, 32)
                 .mapToObj(i -> (Layer) new Layer.Whole(i / 16, Collections.nCopies(8, List.of(i / 16))))
                 .toList();
-        Simulation.Time layers = new Simulation(work, choices, pair(1, 1), new Costs(link, Exchange.MOVES, 0, 10))
-                .token(new Layout(borders), 0);
+        Simulation.Time layers = simulation.token(new Layout(borders), 0);
         assertEquals(100e-6 + 16384e-9, layers.link(), 1e-12);
-        assertEquals(20e-6, layers.overhead(), 1e-12);
+        assertEquals(32 * 7e-6 + 10e-6, layers.overhead(), 1e-12);
     }
 
     /**
@@ -150,24 +143,23 @@ class SimulationTest {
             Layout one = layers(32, new Layer.Whole(0, ALL_HERE));
             Layout tensor = layers(32, new Layer.Tensor(0, List.of(0.5, 0.5), List.of(0.5, 0.5)));
             Layout ffn = layers(32, new Layer.Divided(0, List.of(0.5, 0.5)));
-            double alone = new Simulation(work, choices, pair, costs(0, Exchange.FUSED))
-                    .token(one, 0)
-                    .total();
+            double alone =
+                    new Simulation(work, choices, pair, costs(0)).token(one, 0).total();
             assertEquals(7.895 / 1792, alone, 1e-6);
             double[][] expected = {{10, 1.53, 1.40}, {4, 1.77, 1.60}}; // microseconds, tensor, ffn
             for (double[] of : expected) {
-                Simulation simulation = new Simulation(work, choices, pair, costs(of[0], Exchange.FUSED));
+                Simulation simulation = new Simulation(work, choices, pair, costs(of[0]));
                 assertEquals(of[1], alone / simulation.token(tensor, 0).total(), 0.005);
                 assertEquals(of[2], alone / simulation.token(ffn, 0).total(), 0.005);
             }
             // 25.2 GFLOP a token besides the output product, and scores over half of 512 positions: 0.13 GFLOP.
-            double flops = new Simulation(work, choices, pair, costs(0, Exchange.FUSED))
+            double flops = new Simulation(work, choices, pair, costs(0))
                     .prompt(one, 512)
                     .orElseThrow()
                     .work();
             assertEquals(512 * (25.23e9 + 0.134e9) / 1e12, flops, 0.01);
             // The cache: 128 KiB a position.
-            double behind = new Simulation(work, choices, pair, costs(0, Exchange.FUSED))
+            double behind = new Simulation(work, choices, pair, costs(0))
                     .token(one, 1000)
                     .total();
             assertEquals(1000 * 131072 / 1792e9, behind - alone, 1e-9);
