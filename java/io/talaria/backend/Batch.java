@@ -105,6 +105,34 @@ public final class Batch {
         put(MASKED, 1);
     }
 
+    /**
+     * A batch of some of these rows, of the same shape and sequences.
+     *
+     * @param from the first of them
+     * @param to behind the last; the wanted rows must all be among them, or none
+     */
+    public Batch part(int from, int to) {
+        int among = 0;
+        for (int i = 0; i < wanted(); i++) {
+            among += wantedRow(i) >= from && wantedRow(i) < to ? 1 : 0;
+        }
+        check(from >= 0 && from < to && to <= rows(), "rows " + from + " to " + to + " of a batch of " + rows());
+        check(among == 0 || among == wanted(), "a part of a batch has all of its wanted rows or none");
+        Batch part = new Batch(shape);
+        part.words.put(0, words, 0, words.capacity());
+        for (int row = from; row < to; row++) {
+            part.put(at.token() + row - from, token(row));
+            part.put(at.position() + row - from, position(row));
+            part.put(at.table() + row - from, sequence(row));
+        }
+        for (int i = 0; i < among; i++) {
+            part.put(at.wantedRow() + i, wantedRow(i) - from);
+        }
+        part.put(ROWS, to - from);
+        part.put(WANTED, among);
+        return part;
+    }
+
     public int rows() {
         return get(ROWS);
     }

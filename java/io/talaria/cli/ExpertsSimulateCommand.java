@@ -2,12 +2,15 @@ package io.talaria.cli;
 
 import io.talaria.model.Model;
 import io.talaria.model.ModelConfig;
+import io.talaria.model.Placement;
 import io.talaria.placement.ExpertChoice;
+import io.talaria.placement.Layout;
 import io.talaria.placement.ModelWork;
 import io.talaria.placement.PlanDevice;
 import io.talaria.placement.PlanSetting;
 import io.talaria.placement.Simulation;
 import io.talaria.placement.Strategies;
+import io.talaria.placement.Strategy;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -45,6 +48,12 @@ final class ExpertsSimulateCommand implements Callable<Integer> {
             description = "Tokens that are there when one is written. Default: ${DEFAULT-VALUE}.")
     private int depth = 512;
 
+    @Option(
+            names = "--placement-out",
+            paramLabel = "FILE",
+            description = "Writes 'experts by use' as a file for --placement of run, chat and others; with --device.")
+    private Path out;
+
     @Option(names = "--json", description = "One JSON object.")
     private boolean json;
 
@@ -58,6 +67,12 @@ final class ExpertsSimulateCommand implements Callable<Integer> {
         check(depth >= 0 && depth <= 1 << 20, "-d " + depth + ": write 0 to " + (1 << 20));
         check(!(json && markdown), "--json and --md: write one of them");
         check(!"all".equals(target.gpu()), "--gpu all is for plan: name the GPUs that work together");
+        check(
+                out == null || target.gpu() == null,
+                "--placement-out goes with --device: a placement names devices that are here");
+        if (out != null) {
+            OutFile.check("--placement-out", out);
+        }
         DeviceOptions.Choice choice = target.gpu() == null
                 ? target.devices().choose()
                 : target.devices().chooseFor("cuda");
@@ -72,8 +87,11 @@ final class ExpertsSimulateCommand implements Callable<Integer> {
             Simulation simulation = new Simulation(work, choices, speeds.workers(), speeds.costs());
             Strategies strategies = new Strategies(opened, planned, speeds.workers(), setting, work, simulation);
             says.addAll(speeds.assumptions());
-            SimulationReport report =
-                    SimulationReport.of(opened.name(), simulation, strategies.all(), prompt, depth, speeds, says);
+            List<Strategy> all = strategies.all();
+            SimulationReport report = SimulationReport.of(opened.name(), simulation, all, prompt, depth, speeds, says);
+            if (out != null) {
+                PlacementFile.write(out, choice.devices(), byUse(all));
+            }
             if (json) {
                 Json.print(report.facts());
             } else if (markdown) {
@@ -83,6 +101,18 @@ final class ExpertsSimulateCommand implements Callable<Integer> {
             }
         }
         return ExitCode.OK;
+    }
+
+    private static Placement byUse(List<Strategy> all) {
+        Strategy byUse = all.stream()
+                .filter(strategy -> strategy.name().equals(Strategies.BY_USE))
+                .findFirst()
+                .orElseThrow(
+                        () -> new BadArgumentException("--placement-out: name several devices to place experts on"));
+        return byUse.layout()
+                .flatMap(Layout::placement)
+                .orElseThrow(
+                        () -> new BadArgumentException("--placement-out: the experts do not fit on these devices"));
     }
 
     private List<ExpertChoice> choices(ModelConfig config, List<String> says) throws IOException {

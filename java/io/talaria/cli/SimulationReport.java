@@ -28,7 +28,11 @@ record SimulationReport(String model, List<Row> rows, int prompt, Speeds speeds,
 
         /** What the command line has for it; empty if it is not there. */
         Optional<String> option() {
-            return strategy.kind() == Kind.SPLIT ? Optional.of("--split " + strategy.name()) : Optional.empty();
+            return switch (strategy.kind()) {
+                case SPLIT -> Optional.of("--split " + strategy.name());
+                case FILE -> Optional.of("--placement-out");
+                case ALONE, ESTIMATE -> Optional.empty();
+            };
         }
 
         String note() {

@@ -9,6 +9,7 @@ import io.talaria.backend.Tensor;
 import io.talaria.backend.TensorSource;
 import io.talaria.backend.TopLogits;
 import io.talaria.model.ModelWeights.LayerWeights;
+import io.talaria.model.Placement.LayerPlace;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -28,6 +29,9 @@ import java.util.stream.IntStream;
  * several threads at once.
  */
 public final class Decoder implements AutoCloseable {
+    /** Rows that follow one another through devices with layers of their own: enough to keep each busy. */
+    private static final int PIECE_ROWS = 128;
+
     private final ModelConfig config;
     private final DecoderOptions options;
     private final Placement placement;
@@ -126,7 +130,7 @@ public final class Decoder implements AutoCloseable {
     /** The forward pass. */
     private Pass compose(PassKey key) {
         StepOptions step = new StepOptions(options.activations(), key.shape(), options.batchInvariant());
-        Pass pass = Pass.over(parts.stream().map(DecoderPart::device).toList(), step, key.verbs());
+        Pass pass = new Pass(parts.stream().map(DecoderPart::device).toList(), step, key.verbs());
         try {
             new ForwardPass(pass, config, options, placement, parts).compose(key.shape(), key.k());
             pass.end();
@@ -175,10 +179,35 @@ public final class Decoder implements AutoCloseable {
 
     private void run(Pass pass, Batch batch) {
         try {
-            pass.run(batch);
+            for (Batch piece : pieces(batch)) {
+                pass.run(piece);
+            }
         } catch (DeviceException e) {
             throw failed(e);
         }
+    }
+
+    /**
+     * The batch, or, where layers are on several devices, pieces of it that follow one another through them: while one device
+     * has a piece the one before it has the next. A row's results do not depend on which others are with it.
+     */
+    private List<Batch> pieces(Batch batch) {
+        long homes = placement.layers().stream()
+                .mapToInt(LayerPlace::home)
+                .distinct()
+                .count();
+        int end = batch.wanted() > 0 ? Math.min(batch.wantedRow(0), batch.rows()) : batch.rows();
+        if (homes == 1 || end < PIECE_ROWS || batch.rows() < 2 * PIECE_ROWS) {
+            return List.of(batch);
+        }
+        List<Batch> pieces = new ArrayList<>();
+        int from = 0;
+        while (from + PIECE_ROWS <= end && from + PIECE_ROWS < batch.rows()) {
+            pieces.add(batch.part(from, from + PIECE_ROWS));
+            from += PIECE_ROWS;
+        }
+        pieces.add(batch.part(from, batch.rows()));
+        return pieces;
     }
 
     /** Waits for all batches so far. */

@@ -3,16 +3,32 @@ package io.talaria.model;
 import io.talaria.backend.Batch;
 import io.talaria.backend.DecoderOps;
 import io.talaria.backend.Device;
+import io.talaria.backend.Event;
+import io.talaria.backend.Shape;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
+import io.talaria.quant.TensorType;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
-/** A forward pass over one device or several: steps, and rows that travel between them. Composed once, run often. */
-abstract class Pass implements AutoCloseable {
+/**
+ * A forward pass over one device or several, composed once and run often: one step for each device, all under way at the same
+ * time. Rows lie in host memory while they travel, and events say when they are there: nobody comes back to the host between.
+ */
+final class Pass implements AutoCloseable {
     private final StepOptions options;
     private final Set<Verb> verbs;
+    private final Map<Device, Step> steps = new LinkedHashMap<>();
+    private final Map<Route, Way> ways = new HashMap<>();
+    private final List<Event> events = new ArrayList<>();
+    private final Device maker;
 
     /**
      * Rows of the batch that travel.
@@ -29,47 +45,111 @@ abstract class Pass implements AutoCloseable {
      */
     record Trip(Device from, Device to, List<Rows> rows, boolean answered) {}
 
-    Pass(StepOptions options, Set<Verb> verbs) {
+    /** Rows of so many bytes from one device to another. */
+    private record Route(Device from, Device to, List<Long> rowBytes, boolean answered) {}
+
+    /**
+     * What they travel through, as often as they do.
+     *
+     * @param places one after the other
+     * @param full signalled when rows are there
+     * @param free signalled when they have been taken; empty if an answer says so
+     */
+    private record Way(List<Tensor> places, Event full, Optional<Event> free) {}
+
+    /** @throws io.talaria.backend.DeviceException if there are several devices, of which one meets nobody */
+    Pass(List<Device> devices, StepOptions options, Set<Verb> verbs) {
         this.options = options;
         this.verbs = verbs;
-    }
-
-    /** A pass over these devices, of which each meets the others if all can. */
-    static Pass over(List<Device> devices, StepOptions options, Set<Verb> verbs) {
-        boolean meet =
-                devices.size() == 1 || devices.stream().allMatch(device -> device.meeting() != Device.Meeting.NOBODY);
-        return meet ? new MeetingPass(devices, options, verbs) : new CarriedPass(options, verbs);
+        maker = devices.stream().max(Comparator.comparing(Device::meeting)).orElseThrow();
     }
 
     /** Composes what comes next on a device. */
-    final DecoderOps on(Device device) {
+    DecoderOps on(Device device) {
         Step step = step(device);
         return verbs.equals(Verb.ALL) ? step : new ChosenVerbs(step, verbs);
     }
 
-    /** The step that goes on at a device. */
-    abstract Step step(Device device);
-
-    final Step newStep(Device device) {
-        return device.newStep(options);
-    }
-
-    final int mostRows() {
-        return options.batch().rows();
+    private Step step(Device device) {
+        return steps.computeIfAbsent(device, one -> one.newStep(options));
     }
 
     /** All set out before the first arrives, so that two devices can exchange rows at the same time. */
-    abstract void travel(List<Trip> trips);
+    void travel(List<Trip> trips) {
+        trips.forEach(this::depart);
+        trips.forEach(this::arrive);
+    }
+
+    private void depart(Trip trip) {
+        Way way = way(trip);
+        Step sender = step(trip.from());
+        way.free().ifPresent(sender::await);
+        for (int i = 0; i < trip.rows().size(); i++) {
+            Rows rows = trip.rows().get(i);
+            sender.copy(way.places().get(i), 0, rows.source(), 0, rows.rowBytes());
+        }
+        sender.signal(way.full());
+    }
+
+    private void arrive(Trip trip) {
+        Way way = way(trip);
+        Step receiver = step(trip.to());
+        receiver.await(way.full());
+        for (int i = 0; i < trip.rows().size(); i++) {
+            Rows rows = trip.rows().get(i);
+            receiver.copy(rows.target(), rows.targetOffset(), way.places().get(i), 0, rows.rowBytes());
+        }
+        way.free().ifPresent(receiver::signal);
+    }
+
+    private Way way(Trip trip) {
+        List<Long> rowBytes = trip.rows().stream().map(Rows::rowBytes).toList();
+        Route route = new Route(trip.from(), trip.to(), rowBytes, trip.answered());
+        Way known = ways.get(route);
+        if (known != null) {
+            return known;
+        }
+        Way made = new Way(new ArrayList<>(), event(), trip.answered() ? Optional.empty() : Optional.of(event()));
+        ways.put(route, made);
+        for (long bytes : route.rowBytes()) {
+            Shape shape = Shape.of(options.batch().rows(), bytes / Float.BYTES);
+            made.places().add(maker.alloc("rows on their way", Tensor.Kind.HOST, TensorType.F32, shape));
+        }
+        made.free().ifPresent(Event::signal);
+        return made;
+    }
+
+    private Event event() {
+        Event event = maker.newEvent();
+        events.add(event);
+        return event;
+    }
 
     /** Ends composing. */
-    abstract void end();
+    void end() {
+        steps.values().forEach(Step::end);
+    }
 
     /** Queues it. */
-    abstract void run(Batch batch);
+    void run(Batch batch) {
+        steps.forEach((device, step) -> device.run(step, batch));
+    }
 
     /** Frees devices that wait for one which has failed. The pass does not run again. */
-    abstract void abandon();
+    void abandon() {
+        events.forEach(Event::abandon);
+    }
 
     @Override
-    public abstract void close();
+    public void close() {
+        steps.forEach((device, step) -> {
+            if (!device.lost()) {
+                step.close();
+            }
+        });
+        events.forEach(Event::close);
+        events.clear();
+        ways.values().forEach(way -> way.places().forEach(maker::free));
+        ways.clear();
+    }
 }

@@ -2,7 +2,9 @@ package io.talaria.placement;
 
 import io.talaria.model.Placement;
 import io.talaria.model.Placement.LayerPlace;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /** Who computes what, layer by layer, for {@link Simulation}: what a {@link Placement} says, and what none can say yet. */
@@ -51,6 +53,20 @@ public record Layout(List<Layer> layers) {
     public static Layout of(Placement placement, int devices) {
         return new Layout(
                 placement.layers().stream().map(place -> layer(place, devices)).toList());
+    }
+
+    /** The placement that says this, of whole experts each on one device; empty if there is none. */
+    public Optional<Placement> placement() {
+        List<LayerPlace> places = new ArrayList<>();
+        for (Layer layer : layers) {
+            if (!(layer instanceof Layer.Whole whole)
+                    || whole.holders().stream().anyMatch(holders -> holders.size() != 1)) {
+                return Optional.empty();
+            }
+            places.add(new LayerPlace(
+                    whole.home(), whole.holders().stream().map(List::getFirst).toList()));
+        }
+        return Optional.of(new Placement(places));
     }
 
     private static Layer layer(LayerPlace place, int devices) {

@@ -21,6 +21,9 @@ import java.util.stream.IntStream;
  * them, and some that there are not, by their bytes and the room that the plan of {@link Split#EXPERTS} leaves.
  */
 public final class Strategies {
+    /** The name of what places experts by how often they are used. */
+    public static final String BY_USE = "experts by use";
+
     private final Model model;
     private final List<PlanDevice> devices;
     private final List<Worker> workers;
@@ -64,9 +67,8 @@ public final class Strategies {
         if (experts.isPresent() && experts.get().fits()) {
             byUse(experts.get(), all);
         } else {
-            for (String name : List.of("experts by use", "experts by use, some twice")) {
-                all.add(Strategy.impossible(name, Kind.ESTIMATE, "as experts"));
-            }
+            all.add(Strategy.impossible(BY_USE, Kind.FILE, "as experts"));
+            all.add(Strategy.impossible(BY_USE + ", some twice", Kind.ESTIMATE, "as experts"));
         }
         experts.map(MemoryPlan::shares).ifPresent(shares -> {
             long[] room = shares.stream().mapToLong(Strategies::room).toArray();
@@ -144,7 +146,7 @@ public final class Strategies {
             rearrange(i, holders, spare);
             layers.add(holders);
         }
-        all.add(Strategy.estimate("experts by use", whole(layers)));
+        all.add(new Strategy(BY_USE, Kind.FILE, Optional.of(whole(layers)), Optional.empty()));
         for (int i = 0; i < layers.size(); i++) {
             double[] ofLayer = new double[spare.length];
             int left = layers.size() - i;
@@ -152,7 +154,7 @@ public final class Strategies {
             copy(i, layers.get(i), ofLayer);
             Arrays.setAll(spare, device -> spare[device] - spare[device] / left + ofLayer[device]);
         }
-        all.add(Strategy.estimate("experts by use, some twice", whole(layers)));
+        all.add(Strategy.estimate(BY_USE + ", some twice", whole(layers)));
     }
 
     private static Layout whole(List<List<List<Integer>>> layers) {

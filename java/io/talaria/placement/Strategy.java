@@ -16,6 +16,8 @@ public record Strategy(String name, Kind kind, Optional<Layout> layout, Optional
         ALONE,
         /** A split that there is, with the name of its option. */
         SPLIT,
+        /** A placement that there is, as a file alone. */
+        FILE,
         /** It is not there: the speed is what it would give. */
         ESTIMATE
     }

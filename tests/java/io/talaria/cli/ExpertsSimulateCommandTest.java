@@ -94,13 +94,13 @@ class ExpertsSimulateCommandTest {
         JsonNode report = json("--gpu", PAIR, "--link", "1e9,0", "--overhead", "0,0", "--tflops", "200");
         assertTrue(speed(report, "experts by use, some twice") > 1.1 * speed(report, "experts by use"));
         assertTrue(speed(report, "experts by use") >= speed(report, "experts"));
-        assertTrue(speed(report, "ffn by speed") >= speed(report, "experts by use, some twice") * (1 - 1e-9));
+        assertTrue(speed(report, "ffn") >= speed(report, "experts by use, some twice") * (1 - 1e-9));
         assertEquals(speed(report, "one device"), speed(report, "layers"), 0.01);
         // Two of 2: the experts' 6.826 GB in halves, of 7.895 GB and the cache.
         double all = 7.895e9 + 512 * 131072;
         assertEquals(
                 all / (all - 6.826e9 / 2),
-                strategy(report, "ffn by speed").get("decode_speedup").asDouble(),
+                strategy(report, "ffn").get("decode_speedup").asDouble(),
                 0.002);
         assertEquals(2, strategy(report, "tensor").get("prefill_speedup").asDouble(), 0.01);
     }
@@ -118,7 +118,7 @@ class ExpertsSimulateCommandTest {
         assertTrue(cached.get("name").asString().endsWith(", 6 a layer"), cached.toString());
         JsonNode tiny = json("--gpu", "RTX 3060,RTX 3060");
         assertFalse(strategy(tiny, "experts").get("fits").asBoolean());
-        assertFalse(strategy(tiny, "ffn by speed").get("fits").asBoolean());
+        assertFalse(strategy(tiny, "ffn").get("fits").asBoolean());
         assertTrue(simulate("--gpu", "RTX 3060,RTX 3060").out().contains("no room: "));
     }
 
@@ -145,6 +145,9 @@ class ExpertsSimulateCommandTest {
         assertTrue(recorded.get("assumptions").toString().contains("use.csv"));
         assertTrue(even.get("assumptions").toString().contains("as likely as any other"));
         assertTrue(speed(recorded, "experts by use") > 1.05 * speed(recorded, "experts"));
+        assertEquals(
+                "--placement-out",
+                strategy(recorded, "experts by use").get("option").asString());
         assertEquals(speed(even, "ffn"), speed(recorded, "ffn"), 1e-9);
     }
 
@@ -157,10 +160,51 @@ class ExpertsSimulateCommandTest {
         assertEquals(8388608, trips.get(1).get("bytes").asInt());
         assertTrue(trips.get(0).get("microseconds").asDouble() > 0);
         assertTrue(report.at("/link/gb_s").asDouble() > 0.01, report::toString);
-        for (String name : List.of("experts", "layers", "tensor")) {
+        for (String name : List.of("experts", "layers")) {
             double speedup = strategy(report, name).get("decode_speedup").asDouble();
             assertTrue(speedup > 0 && speedup <= 1, report::toString);
         }
+    }
+
+    /** Experts 0 and 1 are always used together, and are parted; the file is one that a run takes. */
+    @Test
+    void whatIsPlacedByUseCanBeRun() throws IOException {
+        ExpertUse counted = new ExpertUse(2, 8);
+        for (int layer = 0; layer < 2; layer++) {
+            counted.add(layer, new int[][] {{0, 1}, {0, 1}, {0, 1}, {2, 3}, {4, 5}, {6, 7}});
+        }
+        Path csv = Files.writeString(folder.resolve("use.csv"), counted.csv());
+        Path file = folder.resolve("placed.json");
+        String nano = TestData.golden("nano-Q4_K_M.gguf").toString();
+        String[] devices = {"--device", "cpu,cpu", "--threads", "1"};
+        Captured simulated = simulate(with(
+                devices,
+                nano,
+                "--use",
+                csv.toString(),
+                "--placement-out",
+                file.toString(),
+                "--link",
+                "1000,0",
+                "--apart"));
+        assertEquals(0, simulated.code(), simulated.err());
+        JsonNode placed = JsonMapper.builder().build().readTree(Files.readAllBytes(file));
+        for (JsonNode layer : placed.get("layers")) {
+            for (JsonNode experts : layer.get("experts")) {
+                List<Integer> held = experts.valueStream().map(JsonNode::asInt).toList();
+                assertFalse(held.containsAll(List.of(0, 1)), layer::toString);
+            }
+        }
+        String[] run = {"run", nano, "-p", "hello", "-n", "4", "--temp", "0", "--raw", "--threads", "1"};
+        Captured one = Captured.run(with(run, "--device", "cpu"));
+        Captured two = Captured.run(with(run, "--placement", file.toString()));
+        assertEquals(one.out(), two.out());
+        Captured refused = simulate("--gpu", PAIR, "--placement-out", file.toString());
+        assertEquals(2, refused.code());
+        assertTrue(refused.err().contains("goes with --device"), refused.err());
+        Captured single = simulate("--device", "cpu", nano, "--placement-out", file.toString());
+        assertEquals(2, single.code());
+        assertTrue(single.err().contains("several devices"), single.err());
     }
 
     @Test
@@ -207,10 +251,10 @@ class ExpertsSimulateCommandTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "Q4_K_M | NVIDIA RTX 5090,NVIDIA RTX 5090 | --split ffn",
+                "Q4_K_M | NVIDIA RTX 5090,NVIDIA RTX 5090 | --split tensor",
                 "Q4_K_M | NVIDIA H200,RTX 3060 | all on NVIDIA H200",
-                "Q8_0 | NVIDIA RTX 5090,NVIDIA RTX 5090 | --split ffn",
-                "Q8_0 | NVIDIA Quadro GV100,H100 PCIe | --split ffn",
+                "Q8_0 | NVIDIA RTX 5090,NVIDIA RTX 5090 | --split tensor",
+                "Q8_0 | NVIDIA Quadro GV100,H100 PCIe | --split tensor",
             })
     void autoChoosesTheFastest(String format, String gpus, String chosen) {
         String[] auto = {"plan", "--gpu", gpus, "--split", "auto", "--shape", "mixtral-8x7b:" + format};
@@ -222,21 +266,21 @@ class ExpertsSimulateCommandTest {
         // What is said is what the simulation of the same devices says, and the best of it.
         JsonNode report = json("--gpu", gpus, "--shape", "mixtral-8x7b:" + format, "-d", "0");
         double best = 0;
-        for (String name : List.of("one device: " + gpus.split(",")[0], "experts", "layers", "ffn")) {
+        for (String name : List.of("one device: " + gpus.split(",")[0], "experts", "layers", "ffn", "tensor")) {
             best = strategy(report, name).get("fits").asBoolean() ? Math.max(best, speed(report, name)) : best;
         }
         assertTrue(plan.out().contains(String.format(Locale.ROOT, " %.1f tokens/s simulated", best)), plan.out());
     }
 
     /**
-     * The caches of seven texts of 32,768 take 30.1 of one card's 33.8 GB: next to them hardly an expert has room, the other
-     * card would read them alone, and an exchange in every layer come on top.
+     * The caches of seven texts of 32,768 take 30.1 of one card's 33.8 GB: next to them hardly an expert has room, but half of
+     * them and half of the experts have.
      */
     @Test
-    void autoTakesLayersWhereRoomAloneIsMissing() {
+    void autoDividesCachesWhereRoomIsMissing() {
         Captured plan = Captured.run("plan", "--gpu", PAIR, "--split", "auto", "-c", "32768", "--slots", "7");
         assertEquals(0, plan.code(), plan.err());
-        assertTrue(plan.out().contains("--split auto: --split layers "), plan.out());
+        assertTrue(plan.out().contains("--split auto: --split tensor "), plan.out());
         assertTrue(plan.out().contains("; all on NVIDIA RTX 5090 does not fit, "), plan.out());
     }
 
