@@ -80,7 +80,9 @@ class MeetingTest {
                 Event there = maker(home, away).newEvent();
                 Event back = maker(home, away).newEvent()) {
             Tensor place = tensor(maker(home, away), Tensor.Kind.HOST);
-            List<Tensor> own = Stream.generate(() -> tensor(home, Tensor.Kind.ACTIVATION)).limit(5).toList();
+            List<Tensor> own = Stream.generate(() -> tensor(home, Tensor.Kind.ACTIVATION))
+                    .limit(5)
+                    .toList();
             Tensor other = tensor(away, Tensor.Kind.ACTIVATION);
             Step first = home.newStep(OPTIONS);
             Step second = away.newStep(OPTIONS);
@@ -181,7 +183,9 @@ class MeetingTest {
     void whatMeetsNobodySaysSo(String name) {
         try (Device device = open(name)) {
             if (device.meeting() == Meeting.NOBODY) {
-                assertEquals(Kind.UNSUPPORTED, assertThrows(DeviceException.class, device::newEvent).kind());
+                assertEquals(
+                        Kind.UNSUPPORTED,
+                        assertThrows(DeviceException.class, device::newEvent).kind());
             } else {
                 device.newEvent().close();
             }
