@@ -4,12 +4,16 @@ import io.talaria.backend.Batch;
 import io.talaria.backend.Device;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
+import io.talaria.model.Staging.Reload;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** Steps one after the other, cut where a device needs rows of another; the caller reads them and writes them. */
+/**
+ * Steps one after the other, cut where a device needs rows of another or other weights; the caller reads them and writes them.
+ */
 final class CarriedPass extends Pass {
     private final List<Part> parts = new ArrayList<>();
     private Device composing;
@@ -21,6 +25,8 @@ final class CarriedPass extends Pass {
     private record Run(Device device, Step step) implements Part {}
 
     private record Move(Device from, Rows rows, Device to) implements Part {}
+
+    private record Reloading(Device device, List<Reload> reloads) implements Part {}
 
     CarriedPass(StepOptions options, Set<Verb> verbs) {
         super(options, verbs);
@@ -51,12 +57,25 @@ final class CarriedPass extends Pass {
     }
 
     @Override
-    void run(Batch batch) {
+    void reload(Device device, List<Reload> reloads) {
+        end();
+        parts.add(new Reloading(device, reloads));
+    }
+
+    @Override
+    void run(Batch batch) throws IOException {
         for (Part part : parts) {
             switch (part) {
                 case Run run -> run.device().run(run.step(), batch);
                 case Move move -> carry(move, batch.rows());
+                case Reloading reloading -> reload(reloading);
             }
+        }
+    }
+
+    private static void reload(Reloading reloading) throws IOException {
+        for (Reload reload : reloading.reloads()) {
+            reloading.device().reload(reload.weight(), reload.source());
         }
     }
 

@@ -12,6 +12,7 @@ import io.talaria.backend.TopLogits;
 import io.talaria.model.DecoderPart.HomeLayer;
 import io.talaria.model.ModelWeights.LayerWeights;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -34,11 +35,16 @@ public final class Decoder implements AutoCloseable {
     private final Placement placement;
     private final List<DecoderPart> parts;
     private final Map<PassKey, Pass> passes = new HashMap<>();
+    private Staging staging = Staging.none();
 
     private ByteBuffer received = ByteBuffer.allocateDirect(0);
 
-    /** What a forward pass is composed for. */
-    private record PassKey(BatchShape shape, int k, Set<Verb> verbs) {}
+    /**
+     * What a forward pass is composed for.
+     *
+     * @param streamed whether experts that there is {@link Staging} for are computed at home
+     */
+    private record PassKey(BatchShape shape, int k, Set<Verb> verbs, boolean streamed) {}
 
     private Decoder(Model model, List<Device> devices, Placement placement, DecoderOptions options) {
         this.config = model.config();
@@ -101,6 +107,9 @@ public final class Decoder implements AutoCloseable {
         }
         model.file().verifyLength();
         parts.forEach(DecoderPart::allocate);
+        if (options.streams(options.maxRows())) {
+            staging = Staging.allocate(parts, placement, weights);
+        }
     }
 
     /** Says after each weight how far it is. */
@@ -126,7 +135,9 @@ public final class Decoder implements AutoCloseable {
     /** The forward pass. */
     private Pass compose(PassKey key) {
         StepOptions step = new StepOptions(options.activations(), key.shape(), options.batchInvariant());
-        Pass pass = Pass.over(parts.stream().map(DecoderPart::device).toList(), step, key.verbs());
+        Pass pass = key.streamed()
+                ? Pass.carried(step, key.verbs())
+                : Pass.over(parts.stream().map(DecoderPart::device).toList(), step, key.verbs());
         try {
             compose(pass, key);
             pass.end();
@@ -154,7 +165,7 @@ public final class Decoder implements AutoCloseable {
             ops.attention(part.attended(), part.q(), part.kv(), layer.kvIndex()); // causal, grouped-query
             ops.attentionOutput(part.x(), part.attended(), layer.attention()); // x += Wo · attended
             ops.route(part.routing(i), part.h(), part.x(), layer.router()); // h = norm(x); top-k experts and weights
-            Tensor slots = experts(pass, part, i); // w · down(silu(gate · h) ⊙ up · h)
+            Tensor slots = experts(pass, part, i, key.streamed()); // w · down(silu(gate · h) ⊙ up · h)
             on(pass, part).addSlots(part.x(), slots); // x += slots, in slot order
         }
         if (key.shape().wanted() > 0) {
@@ -168,14 +179,21 @@ public final class Decoder implements AutoCloseable {
      * bits wherever they were computed. Where columns are divided, every device fills all slots with its part of the sum
      * over them, and what they add up to depends on where they are parted, in the last bits.
      *
+     * @param streamed whether the home computes what it has {@link Staging} for, instead of the device that has it
      * @return the slots of all sources, at home
      */
-    private Tensor experts(Pass pass, DecoderPart home, int layer) {
+    private Tensor experts(Pass pass, DecoderPart home, int layer, boolean streamed) {
         List<DecoderPart> sources =
                 placement.layers().get(layer).sources().stream().map(parts::get).toList();
         Tensor slots = home.slots(sources.size());
         List<DecoderPart> away = sources.stream().filter(part -> part != home).toList();
+        List<DecoderPart> fetched = away.stream()
+                .filter(part -> streamed && staging.has(layer, part.index()))
+                .toList();
         for (DecoderPart part : away) {
+            if (fetched.contains(part)) {
+                continue;
+            }
             Pass.Rows h = new Pass.Rows(home.h(), part.h(), 0, rowBytes(config.hidden()));
             long words = rowBytes(2L * config.expertsUsed());
             Pass.Rows routing = new Pass.Rows(home.routing(layer), part.routing(layer), 0, words);
@@ -190,10 +208,27 @@ public final class Decoder implements AutoCloseable {
         long slotBytes = rowBytes((long) config.expertsUsed() * config.hidden());
         for (DecoderPart part : away) {
             long offset = plane++ * options.maxRows() * slotBytes;
+            if (fetched.contains(part)) {
+                fetch(pass, home, layer, part, offset);
+                continue;
+            }
             Pass.Rows rows = new Pass.Rows(part.slots(1), slots, offset, slotBytes);
             pass.send(part.device(), home.device(), List.of(rows), true);
         }
         return slots;
+    }
+
+    /** Experts that another device has, fetched and computed at home, into the slots behind so many bytes. */
+    private void fetch(Pass pass, DecoderPart home, int layer, DecoderPart holder, long offset) {
+        Staging.Fetched fetched = staging.of(layer, holder.index());
+        pass.reload(home.device(), fetched.reloads());
+        int sources = placement.layers().get(layer).sources().size();
+        // Experts write a tensor's first plane; it is the only one if nobody else has any.
+        on(pass, home).experts(home.slots(1), home.h(), home.routing(layer), fetched.weights());
+        if (sources > 1) {
+            long slotBytes = rowBytes((long) config.expertsUsed() * config.hidden());
+            on(pass, home).copy(home.slots(sources), offset, home.slots(1), 0, slotBytes);
+        }
     }
 
     private static DecoderOps on(Pass pass, DecoderPart part) {
@@ -210,21 +245,30 @@ public final class Decoder implements AutoCloseable {
      * @throws io.talaria.backend.DeviceException if a device has not so much left
      */
     public void prepare(BatchShape shape, int k) {
-        pass(shape, k, Verb.ALL);
+        pass(shape, k, Verb.ALL, 1);
+        pass(shape, k, Verb.ALL, shape.rows());
     }
 
-    private Pass pass(BatchShape shape, int k, Set<Verb> verbs) {
-        return passes.computeIfAbsent(new PassKey(shape, k, verbs), this::compose);
+    /** @param rows of the batch, of which a shape may have more */
+    private Pass pass(BatchShape shape, int k, Set<Verb> verbs, int rows) {
+        boolean streamed = !staging.isEmpty() && options.streams(rows) && verbs.contains(Verb.EXPERTS);
+        return passes.computeIfAbsent(new PassKey(shape, k, verbs, streamed), this::compose);
     }
 
-    /** Queues the forward pass of a batch, of at most {@link DecoderOptions#maxRows} rows. */
+    /**
+     * Queues the forward pass of a batch, of at most {@link DecoderOptions#maxRows} rows. Where it streams experts, it waits
+     * for most of it.
+     *
+     * @throws UncheckedIOException if it streams experts and they cannot be read; the next batch is computed as if this one had
+     *     not been, but for the cache at its positions
+     */
     public void run(Batch batch) {
         run(batch, options.topK());
     }
 
     /** The same for the k best tokens of each wanted row, 1 to 1024 and at most the vocabulary. */
     public void run(Batch batch, int k) {
-        run(pass(batch.shape(), k, Verb.ALL), batch);
+        run(pass(batch.shape(), k, Verb.ALL, batch.rows()), batch);
     }
 
     /**
@@ -232,7 +276,7 @@ public final class Decoder implements AutoCloseable {
      * and the cache what was left there.
      */
     public void run(Batch batch, Set<Verb> verbs) {
-        run(pass(batch.shape(), options.topK(), Set.copyOf(verbs)), batch);
+        run(pass(batch.shape(), options.topK(), Set.copyOf(verbs), batch.rows()), batch);
     }
 
     private void run(Pass pass, Batch batch) {
@@ -240,6 +284,8 @@ public final class Decoder implements AutoCloseable {
             pass.run(batch);
         } catch (DeviceException e) {
             throw failed(e);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e.getMessage(), e);
         }
     }
 

@@ -6,6 +6,8 @@ import io.talaria.backend.Device;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
+import io.talaria.model.Staging.Reload;
+import java.io.IOException;
 import java.util.List;
 import java.util.Set;
 
@@ -29,9 +31,14 @@ abstract class Pass implements AutoCloseable {
 
     /** A pass over these devices, of which each meets the others if all can. */
     static Pass over(List<Device> devices, StepOptions options, Set<Verb> verbs) {
-        boolean meet = devices.size() == 1
-                || devices.stream().allMatch(device -> device.meeting() != Device.Meeting.NOBODY);
+        boolean meet =
+                devices.size() == 1 || devices.stream().allMatch(device -> device.meeting() != Device.Meeting.NOBODY);
         return meet ? new MeetingPass(devices, options, verbs) : new CarriedPass(options, verbs);
+    }
+
+    /** A pass that may {@link #reload} weights: the host takes part in it. */
+    static Pass carried(StepOptions options, Set<Verb> verbs) {
+        return new CarriedPass(options, verbs);
     }
 
     /** Composes what comes next on a device. */
@@ -58,11 +65,20 @@ abstract class Pass implements AutoCloseable {
      */
     abstract void send(Device from, Device to, List<Rows> rows, boolean answered);
 
+    /** Has weights of a device overwritten, once it is that far, and before what comes next there. */
+    void reload(Device device, List<Reload> reloads) {
+        throw new IllegalStateException("the steps of this pass do not stop for the host");
+    }
+
     /** Ends composing. */
     abstract void end();
 
-    /** Queues it. */
-    abstract void run(Batch batch);
+    /**
+     * Queues it.
+     *
+     * @throws IOException if it reloads weights and they cannot be read
+     */
+    abstract void run(Batch batch) throws IOException;
 
     /** Frees devices that wait for one which has failed. The pass does not run again. */
     abstract void abandon();

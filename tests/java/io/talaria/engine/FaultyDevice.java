@@ -3,14 +3,16 @@ package io.talaria.engine;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.Tensor;
+import io.talaria.backend.TensorSource;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /**
- * A device that tells a test of its loads, runs, waits and reads, before or after it does them. Once a test has had it lost, it
+ * A device that tells a test of its loads, reloads, runs, waits and reads, before or after it does them. Once a test has had it lost, it
  * refuses everything else, as a real one does.
  */
 final class FaultyDevice {
@@ -28,6 +30,10 @@ final class FaultyDevice {
     private Runnable beforeSync = () -> {};
 
     private Reads afterRead = (source, target) -> {};
+
+    /** What a weight is reloaded from, in place of what was given. */
+    private UnaryOperator<TensorSource> reloaded = source -> source;
+
     private Optional<DeviceException> loss = Optional.empty();
     private int runs;
     private int loads;
@@ -64,6 +70,10 @@ final class FaultyDevice {
         afterRead = hook;
     }
 
+    void onReload(UnaryOperator<TensorSource> hook) {
+        reloaded = hook;
+    }
+
     Device device() {
         return (Device) Proxy.newProxyInstance(
                 Device.class.getClassLoader(), new Class<?>[] {Device.class}, (proxy, method, args) -> {
@@ -74,6 +84,9 @@ final class FaultyDevice {
                         throw loss.get();
                     }
                     before(method.getName());
+                    if (method.getName().equals("reload")) {
+                        args[1] = reloaded.apply((TensorSource) args[1]);
+                    }
                     try {
                         Object result = method.invoke(real, args);
                         if (method.getName().equals("read")) {
