@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.talaria.backend.Activations;
 import io.talaria.backend.Backend;
 import io.talaria.backend.Backends;
+import io.talaria.backend.Batch;
 import io.talaria.backend.BatchShape;
 import io.talaria.backend.DeviceInfo;
 import io.talaria.backend.MemoryUse;
@@ -14,6 +15,7 @@ import io.talaria.bench.SyntheticModel;
 import io.talaria.bench.SyntheticShape;
 import io.talaria.engine.Engine;
 import io.talaria.engine.EngineOptions;
+import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
 import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
@@ -210,8 +212,26 @@ class PlanActualTest {
                 MemoryUse use = deployment.plan().orElseThrow().shares().get(i).use();
                 assertEquals(use, deployment.devices().get(i).memory(), names.get(i) + ", the " + i + "th");
             }
+            run(deployment.decoder(), 16);
+            assertEquals(
+                    deployment.plan().orElseThrow().shares().getFirst().use(),
+                    deployment.devices().getFirst().memory(),
+                    "a batch has taken more");
             return deployment.devices().getFirst().memory();
         }
+    }
+
+    /** Runs so many rows in a batch of the shape that an engine of two texts prepares. */
+    private static void run(Decoder decoder, int rows) {
+        int blocks = DecoderOptions.blocksFor(300);
+        Batch batch = new Batch(new BatchShape(decoder.options().maxRows(), 2, 2, blocks, 0, 0, 0));
+        batch.setBlock(0, 0, 0);
+        for (int row = 0; row < rows; row++) {
+            batch.addRow(row, row, 0);
+        }
+        batch.addWanted(rows - 1);
+        decoder.run(batch, 64);
+        decoder.sync();
     }
 
     /** The emulator's own count of what is taken from its memory. */

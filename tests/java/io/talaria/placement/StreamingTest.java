@@ -122,7 +122,8 @@ class StreamingTest {
             long moved = onHost(roomy) - onHost(unstreamed);
             assertTrue(moved >= 2 && moved <= 6, moved + " more experts on the cpu");
 
-            MemoryPlan whole = plan(model, optional, 64 * MIB);
+            MemoryPlan whole = plan(model, plain.streaming(16, 128, true), 64 * MIB);
+            assertEquals(64, whole.options().maxRows(), "longer batches are for streaming alone");
             assertEquals(0, onHost(whole));
             assertEquals(OptionalInt.empty(), whole.streamedFrom(), "there is nothing to stream");
 
