@@ -34,7 +34,7 @@ typedef struct talaria_status {
 } talaria_status;
 
 typedef enum talaria_kind {
-  TALARIA_WEIGHT = 1,      // written once, whole rows at a time in rising order; the backend may lay it out its own way
+  TALARIA_WEIGHT = 1,      // written whole rows at a time, in rising order; the backend may lay it out its own way
   TALARIA_ACTIVATION = 2,  // F32 or I32; plain rows
   TALARIA_KV = 3,          // [layers][blocks][positions per block][G * D], F32, F16 or Q8_0; laid out as the backend likes
   TALARIA_HOST = 4         // F32 or I32 in host memory that every device can copy from and to; belongs to no device

@@ -81,6 +81,7 @@ public final class Generation {
      * @throws InterruptedException if the thread is interrupted while it waits; the answer goes on
      * @throws io.talaria.backend.DeviceException if the device failed
      * @throws ArithmeticException if the model's numbers broke down, as a damaged file's do
+     * @throws java.io.UncheckedIOException if experts are streamed from the file and could not be read
      * @throws IllegalStateException if the model was closed meanwhile
      */
     public Answer await() throws InterruptedException {

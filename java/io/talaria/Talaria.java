@@ -97,6 +97,7 @@ public final class Talaria implements AutoCloseable {
      * @throws IllegalStateException if this is closed, before or meanwhile
      * @throws io.talaria.backend.DeviceException if the device fails
      * @throws ArithmeticException if the model's numbers break down, as a damaged file's do
+     * @throws UncheckedIOException if experts are streamed from the file and cannot be read
      */
     public Answer generate(Prompt prompt, GenerateOptions options, Consumer<String> listener) {
         Generation generation = start(prompt, options);

@@ -13,11 +13,13 @@ import io.talaria.placement.DeviceChoice;
 import io.talaria.placement.PlanSetting;
 import io.talaria.placement.Planner;
 import io.talaria.placement.Split;
+import io.talaria.placement.Streaming;
 import io.talaria.quant.TensorType;
 import io.talaria.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /** How a model is loaded. What is not set is as {@link Talaria#open} has it. */
 public final class TalariaBuilder {
@@ -37,7 +39,8 @@ public final class TalariaBuilder {
     private TensorType kvType;
     private int context;
     private int kvPositions;
-    private int chunk = DEFAULT_CHUNK;
+    private OptionalInt chunk = OptionalInt.empty();
+    private Streaming streaming = Streaming.AUTO;
     private int parallel = DEFAULT_PARALLEL;
     private boolean batchInvariant;
     private LoadProgress progress = LoadProgress.NONE;
@@ -97,9 +100,18 @@ public final class TalariaBuilder {
         return this;
     }
 
-    /** Rows of a batch at most: tokens of prompts and answers together. Default: 128. */
+    /** Rows of a batch at most: tokens of prompts and answers together. Default: 128, and 512 with {@link #streaming}. */
     public TalariaBuilder chunk(int rows) {
-        chunk = rows;
+        chunk = OptionalInt.of(rows);
+        return this;
+    }
+
+    /**
+     * Whether experts that the cpu has are streamed to the device beside it for long prompts. Default: for a GPU, where it
+     * should be faster and there is room.
+     */
+    public TalariaBuilder streaming(Streaming how) {
+        streaming = how;
         return this;
     }
 
@@ -134,11 +146,12 @@ public final class TalariaBuilder {
         try {
             Tokenizer tokenizer = model.tokenizer();
             int positions = positions(model.config().context());
-            EngineOptions engineOptions = new EngineOptions(positions, Math.min(parallel, chunk));
+            EngineOptions engineOptions = new EngineOptions(positions, Math.min(parallel, chunk.orElse(DEFAULT_CHUNK)));
             OpenOptions opening = new OpenOptions(threads);
             String first = devices.isEmpty() ? Backends.best() : devices.getFirst();
-            PlanSetting setting = setting(first, positions, engineOptions);
-            List<String> names = devices.isEmpty() ? DeviceChoice.of(model, first, opening, places, setting) : devices;
+            PlanSetting plain = setting(first, positions, engineOptions);
+            List<String> names = devices.isEmpty() ? DeviceChoice.of(model, first, opening, places, plain) : devices;
+            PlanSetting setting = streaming.apply(plain, model, names, chunk.isPresent() ? 0 : Streaming.CHUNK);
             opened = Deployment.open(model, names, opening, places, setting, progress);
             Engine engine = new Engine(opened.decoder(), engineOptions);
             return new Talaria(model, opened, engine, tokenizer, positions);
@@ -155,9 +168,9 @@ public final class TalariaBuilder {
             throw new IllegalArgumentException(
                     "a context of " + context + " is more than the " + trained + " that the model was trained for");
         }
-        if (context < 0 || chunk < 1 || kvPositions < 0 || parallel < 1) {
+        if (context < 0 || chunk.orElse(DEFAULT_CHUNK) < 1 || kvPositions < 0 || parallel < 1) {
             throw new IllegalArgumentException("context " + context + ", KV positions " + kvPositions + ", chunk "
-                    + chunk + " and parallel " + parallel + " must be positive");
+                    + chunk.orElse(DEFAULT_CHUNK) + " and parallel " + parallel + " must be positive");
         }
         return context == 0 ? Math.min(trained, DEFAULT_CONTEXT) : context;
     }
@@ -175,7 +188,7 @@ public final class TalariaBuilder {
         Activations mode = activations != null ? activations : exact ? Activations.EXACT : Activations.INT8;
         TensorType cache = kvType != null ? kvType : exact ? TensorType.F32 : TensorType.F16;
         int blocks = DecoderOptions.blocksFor(Math.max(positions, kvPositions));
-        DecoderOptions options = DecoderOptions.of(mode, cache, blocks, chunk);
+        DecoderOptions options = DecoderOptions.of(mode, cache, blocks, chunk.orElse(DEFAULT_CHUNK));
         return batchInvariant ? options.withBatchInvariance() : options;
     }
 }

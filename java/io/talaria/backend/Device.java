@@ -46,6 +46,19 @@ public interface Device extends AutoCloseable {
     Tensor load(TensorSource source) throws IOException;
 
     /**
+     * Copies other values into a weight that was loaded, after all work queued so far. The source is of the weight's type and
+     * has rows and planes of its size; with fewer planes it fills the first of them. If it cannot be read, the weight has some
+     * of the new rows and some of the old, until it is loaded again as a whole.
+     *
+     * @throws IOException if the source cannot be read
+     * @throws DeviceException if it does not fit, or this device does not do it
+     */
+    default void reload(Tensor weight, TensorSource source) throws IOException {
+        throw new DeviceException(
+                DeviceException.Kind.UNSUPPORTED, info().device() + " loads a weight once and leaves it as it is");
+    }
+
+    /**
      * Allocates a tensor of zeros: an {@link Tensor.Kind#ACTIVATION} (F32 or I32), a {@link Tensor.Kind#KV}, or, if it meets
      * others, a {@link Tensor.Kind#HOST} (F32 or I32).
      */

@@ -6,7 +6,7 @@ import io.talaria.quant.TensorType;
 public interface Tensor {
     /** What a tensor is for, and so how it may be used. */
     enum Kind {
-        /** Written once by {@link Device#load}; laid out as the device likes. */
+        /** Written by {@link Device#load} and {@link Device#reload} alone; laid out as the device likes. */
         WEIGHT,
         /** F32 or I32 rows that steps write and {@link Device#read} reads. */
         ACTIVATION,
@@ -24,6 +24,25 @@ public interface Tensor {
     TensorType type();
 
     Shape shape();
+
+    /**
+     * Refuses to take values from a source that is of another type or shape, but for having fewer planes.
+     *
+     * @throws DeviceException if it is, or this is no weight
+     */
+    default void requireFit(TensorSource source) {
+        Shape from = source.shape();
+        boolean fits = kind() == Kind.WEIGHT
+                && source.type() == type()
+                && from.columns() == shape().columns()
+                && from.rows() == shape().rows()
+                && from.outer() == shape().outer()
+                && (from.planes() == shape().planes() || from.outer() == 1 && from.planes() < shape().planes());
+        if (!fits) {
+            throw DeviceException.invalid("tensor " + source.name() + ", " + source.type() + " of shape " + from
+                    + ", does not fit into " + label() + ", " + type() + " of shape " + shape());
+        }
+    }
 
     /** The bytes that the values take in their type. */
     default long bytes() {

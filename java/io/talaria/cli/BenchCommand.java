@@ -136,7 +136,8 @@ final class BenchCommand implements Callable<Integer> {
         DecoderOptions options = DecoderOptions.of(
                         choice.activations(), choice.kvType(), DecoderOptions.blocksFor((int) positions()), rows)
                 .withRouting();
-        PlanSetting setting = new PlanSetting(options, Bench::prepare, Optional.empty());
+        PlanSetting setting = split.streaming()
+                .apply(new PlanSetting(options, Bench::prepare, Optional.empty()), opened, choice.devices(), 0);
         // Before the model takes the memory that is read. What several devices read together is no one number.
         boolean one = choice.devices().size() == 1;
         OptionalDouble bandwidth = one ? bandwidth(choice) : OptionalDouble.empty();

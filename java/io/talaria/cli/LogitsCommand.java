@@ -91,8 +91,9 @@ final class LogitsCommand implements Callable<Integer> {
         DecoderOptions options = DecoderOptions.of(
                         choice.activations(), choice.kvType(), blocks, perBatch * lists.size())
                 .withLogits();
-        PlanSetting setting =
+        PlanSetting plain =
                 new PlanSetting(options, decoder -> PromptLogits.prepare(decoder, lists, perBatch), Optional.empty());
+        PlanSetting setting = split.streaming().apply(plain, opened, choice.devices(), 0);
         Progress loading = new Progress("Loading");
         Progress computing = new Progress("Computing");
         int rows = lists.getFirst().length;

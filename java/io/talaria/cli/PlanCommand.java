@@ -11,6 +11,7 @@ import io.talaria.placement.PlanDevice;
 import io.talaria.placement.PlanSetting;
 import io.talaria.placement.Planner;
 import io.talaria.placement.Planner.Places;
+import io.talaria.placement.Streaming;
 import io.talaria.quant.Recipe;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -74,7 +75,9 @@ final class PlanCommand implements Callable<Integer> {
         List<PlanDevice> planned = planDevices(choice);
         Places places = target.gpu() == null ? split.places(opened, choice) : split.places(opened, planned);
         Planner planner = new Planner(opened, planned, places);
-        PlanReport report = PlanReport.of(opened, planner, setting);
+        List<String> names = planned.stream().map(PlanDevice::name).toList();
+        PlanSetting streaming = split.streaming().apply(setting, opened, names, Streaming.CHUNK);
+        PlanReport report = PlanReport.of(opened, planner, streaming);
         split.write(report.plan().names(), report.plan().placement());
         if (json) {
             Json.print(report.facts());

@@ -69,6 +69,7 @@ record PlanReport(
         }
         facts.put("devices", devices);
         plan.why().ifPresent(why -> facts.put("why", why));
+        plan.streamedFrom().ifPresent(rows -> facts.put("streamed_from_tokens", rows));
         facts.put("kv", setting.options().kvType().name().toLowerCase(Locale.ROOT));
         facts.put("largest_context", largestContext.isPresent() ? largestContext.getAsInt() : null);
         facts.put("ceiling_tokens_per_second", ceiling.isPresent() ? ceiling.getAsDouble() : null);
@@ -159,6 +160,10 @@ record PlanReport(
                     part(i));
         }
         plan.why().ifPresent(System.out::println);
+        plan.streamedFrom()
+                .ifPresent(rows -> System.out.printf(
+                        "Of prompts, batches of %d tokens and more have the cpu's experts streamed to the device beside it.%n",
+                        rows));
         System.out.println(plan.fits() ? "It fits." : "It does not fit: " + Advice.problem(plan) + "; " + fix + ".");
         if (largestContext.isPresent()) {
             System.out.printf("The largest context that fits has %,d tokens.%n", largestContext.getAsInt());

@@ -6,6 +6,7 @@ import io.talaria.placement.MemoryPlan;
 import io.talaria.placement.PlanDevice;
 import io.talaria.placement.Planner.Places;
 import io.talaria.placement.Split;
+import io.talaria.placement.Streaming;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -18,6 +19,7 @@ import picocli.CommandLine.Option;
 /** How a model is divided among devices. */
 final class SplitOptions {
     static final String CPU = "cpu";
+    private static final int MAX_ROWS = 1 << 14;
 
     @Option(
             names = "--split",
@@ -36,6 +38,15 @@ final class SplitOptions {
                     "So many of each layer's experts are computed by the cpu, and the others by the other devices;"
                             + " auto: those that the others have no room for. Adds cpu to the devices.")
     private String cpuExperts;
+
+    @Option(
+            names = "--stream-prompts",
+            paramLabel = "N|auto|off",
+            description =
+                    "Batches of N tokens and more have the cpu's experts computed by the device beside it, which reads them"
+                            + " from the file, layer by layer; auto: a GPU does, where that should be faster and it has"
+                            + " the room. Default: auto.")
+    private String streamPrompts;
 
     @Option(
             names = "--placement",
@@ -100,6 +111,23 @@ final class SplitOptions {
         }
         file = Optional.of(PlacementFile.read(placement));
         return file.get().devices();
+    }
+
+    /** Whether long prompts are streamed. */
+    Streaming streaming() {
+        String how = streamPrompts == null ? "auto" : streamPrompts.toLowerCase(Locale.ROOT);
+        if (how.equals("auto")) {
+            return Streaming.AUTO;
+        }
+        if (how.equals("off")) {
+            return Streaming.OFF;
+        }
+        int rows = how.matches("\\d{1,9}") ? Integer.parseInt(how) : 0;
+        if (rows < 1 || rows > MAX_ROWS) {
+            throw new BadArgumentException(
+                    "--stream-prompts " + streamPrompts + ": write 1 to " + MAX_ROWS + " tokens, auto or off");
+        }
+        return new Streaming(OptionalInt.of(rows));
     }
 
     /** For devices that are here; if the choice is left to Talaria, they are opened and measured. */

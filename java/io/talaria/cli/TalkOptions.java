@@ -7,6 +7,7 @@ import io.talaria.model.Model;
 import io.talaria.placement.DeviceChoice;
 import io.talaria.placement.MemoryPlan;
 import io.talaria.placement.Planner.Places;
+import io.talaria.placement.Streaming;
 import java.io.IOException;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -42,9 +43,11 @@ final class TalkOptions {
         if (context != null && context < 2) {
             throw new BadArgumentException("--context " + context + ": write 2 or more");
         }
+        Streaming streaming = split.streaming();
         Model opened = ModelPath.openOrDefault(model);
         TalariaBuilder builder = choice.configure(Talaria.builder(opened))
                 .places(places(opened, choice))
+                .streaming(streaming)
                 .context(context == null ? 0 : context)
                 .parallel(1)
                 .batchInvariant(batchInvariant)

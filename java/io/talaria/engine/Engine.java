@@ -5,6 +5,7 @@ import io.talaria.engine.Scheduler.Share;
 import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
 import io.talaria.sampling.Candidates;
+import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Optional;
@@ -222,6 +223,9 @@ public final class Engine implements AutoCloseable {
             if (e.kind() == DeviceException.Kind.LOST) {
                 throw e;
             }
+            shares.forEach(share -> fail(share.job(), e));
+            return;
+        } catch (UncheckedIOException e) { // experts could not be read: the next batch may do without them
             shares.forEach(share -> fail(share.job(), e));
             return;
         }

@@ -11,6 +11,7 @@ import io.talaria.backend.TopLogits;
 import io.talaria.model.ModelWeights.LayerWeights;
 import io.talaria.model.Placement.LayerPlace;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -38,11 +39,16 @@ public final class Decoder implements AutoCloseable {
     private final List<DecoderPart> parts;
     private final Map<PassKey, Pass> passes = new HashMap<>();
     private final Together together = new Together();
+    private Staging staging = Staging.none();
 
     private ByteBuffer received = ByteBuffer.allocateDirect(0);
 
-    /** What a forward pass is composed for. */
-    private record PassKey(BatchShape shape, int k, Set<Verb> verbs) {}
+    /**
+     * What a forward pass is composed for.
+     *
+     * @param streamed whether experts that there is {@link Staging} for are computed at home
+     */
+    private record PassKey(BatchShape shape, int k, Set<Verb> verbs, boolean streamed) {}
 
     private Decoder(Model model, List<Device> devices, Placement placement, DecoderOptions options) {
         this.config = model.config();
@@ -105,6 +111,9 @@ public final class Decoder implements AutoCloseable {
         }
         model.file().verifyLength();
         parts.forEach(DecoderPart::allocate);
+        if (options.streams(options.maxRows())) {
+            staging = Staging.allocate(parts, placement, weights);
+        }
     }
 
     /** Says after each weight how far it is. */
@@ -132,7 +141,8 @@ public final class Decoder implements AutoCloseable {
         StepOptions step = new StepOptions(options.activations(), key.shape(), options.batchInvariant());
         Pass pass = new Pass(parts.stream().map(DecoderPart::device).toList(), step, key.verbs());
         try {
-            new ForwardPass(pass, config, options, placement, parts).compose(key.shape(), key.k());
+            Staging fetching = key.streamed() ? staging : Staging.none();
+            new ForwardPass(pass, config, options, placement, parts, fetching).compose(key.shape(), key.k());
             pass.end();
             return pass;
         } catch (RuntimeException e) {
@@ -148,25 +158,34 @@ public final class Decoder implements AutoCloseable {
      * @throws io.talaria.backend.DeviceException if a device has not so much left
      */
     public void prepare(BatchShape shape, int k) {
-        pass(shape, k, Verb.ALL);
+        pass(shape, k, Verb.ALL, 1);
+        pass(shape, k, Verb.ALL, shape.rows());
     }
 
-    private Pass pass(BatchShape shape, int k, Set<Verb> verbs) {
+    /** @param rows of the batch, of which a shape may have more */
+    private Pass pass(BatchShape shape, int k, Set<Verb> verbs, int rows) {
+        boolean streamed = !staging.isEmpty() && options.streams(rows) && verbs.contains(Verb.EXPERTS);
         try {
-            return passes.computeIfAbsent(new PassKey(shape, k, verbs), this::compose);
+            return passes.computeIfAbsent(new PassKey(shape, k, verbs, streamed), this::compose);
         } catch (DeviceException e) { // perhaps of what ran before
             throw failed(e);
         }
     }
 
-    /** Queues the forward pass of a batch, of at most {@link DecoderOptions#maxRows} rows. */
+    /**
+     * Queues the forward pass of a batch, of at most {@link DecoderOptions#maxRows} rows. Where it streams experts, it waits
+     * for most of it.
+     *
+     * @throws UncheckedIOException if it streams experts and they cannot be read; the next batch is computed as if this one had
+     *     not been, but for the cache at its positions
+     */
     public void run(Batch batch) {
         run(batch, options.topK());
     }
 
     /** The same for the k best tokens of each wanted row, 1 to 1024 and at most the vocabulary. */
     public void run(Batch batch, int k) {
-        run(pass(batch.shape(), k, Verb.ALL), batch);
+        run(pass(batch.shape(), k, Verb.ALL, batch.rows()), batch);
     }
 
     /**
@@ -174,16 +193,20 @@ public final class Decoder implements AutoCloseable {
      * and the cache what was left there.
      */
     public void run(Batch batch, Set<Verb> verbs) {
-        run(pass(batch.shape(), options.topK(), Set.copyOf(verbs)), batch);
+        run(pass(batch.shape(), options.topK(), Set.copyOf(verbs), batch.rows()), batch);
     }
 
     private void run(Pass pass, Batch batch) {
         try {
-            for (Batch piece : pieces(batch)) {
+            // Each piece would fetch the experts anew.
+            for (Batch piece : pass.reloads() ? List.of(batch) : pieces(batch)) {
                 pass.run(piece);
             }
         } catch (DeviceException e) {
             throw failed(e);
+        } catch (IOException e) {
+            recover();
+            throw new UncheckedIOException(e.getMessage(), e);
         }
     }
 
@@ -231,19 +254,21 @@ public final class Decoder implements AutoCloseable {
      * @return the failure behind others, which only say that a device has waited in vain
      */
     private DeviceException failed(DeviceException first) {
-        if (parts.size() == 1) {
-            return first;
-        }
+        return parts.size() == 1 ? first : recover().stream().reduce(first, Decoder::graver);
+    }
+
+    /** Ends what is under way, and returns what failed of it. */
+    private List<DeviceException> recover() {
         passes.values().forEach(Pass::abandon);
         List<Runnable> waits = parts.stream()
                 .map(DecoderPart::device)
                 .filter(device -> !device.lost())
                 .map(device -> (Runnable) device::sync)
                 .toList();
-        List<DeviceException> others = waits.isEmpty() ? List.of() : together.run(waits, failure -> {});
+        List<DeviceException> failures = waits.isEmpty() ? List.of() : together.run(waits, failure -> {});
         passes.values().forEach(Pass::close);
         passes.clear();
-        return others.stream().reduce(first, Decoder::graver);
+        return failures;
     }
 
     /** The first, if they are as grave. */

@@ -14,6 +14,8 @@ import io.talaria.quant.TensorType;
  * @param keepLogits whether every logit of the wanted rows can be read
  * @param keepRouting whether the choice of experts can be read, layer by layer
  * @param batchInvariant whether a row's results may not depend, to the bit, on the other rows of its batch
+ * @param streamRows from how many rows on experts that the cpu has for another device are read from the file and computed
+ *     there; 0: they never are
  */
 public record DecoderOptions(
         Activations activations,
@@ -23,31 +25,56 @@ public record DecoderOptions(
         int topK,
         boolean keepLogits,
         boolean keepRouting,
-        boolean batchInvariant) {
+        boolean batchInvariant,
+        int streamRows) {
 
     /** For the single most likely token of each wanted row. */
     public static DecoderOptions of(Activations activations, TensorType kvType, int kvBlocks, int maxRows) {
-        return new DecoderOptions(activations, kvType, kvBlocks, maxRows, 1, false, false, false);
+        return new DecoderOptions(activations, kvType, kvBlocks, maxRows, 1, false, false, false, 0);
     }
 
     /** The same, with all logits of the wanted rows to be read. */
     public DecoderOptions withLogits() {
-        return new DecoderOptions(activations, kvType, kvBlocks, maxRows, topK, true, keepRouting, batchInvariant);
+        return new DecoderOptions(
+                activations, kvType, kvBlocks, maxRows, topK, true, keepRouting, batchInvariant, streamRows);
     }
 
     /** The same, with the choice of experts to be read. */
     public DecoderOptions withRouting() {
-        return new DecoderOptions(activations, kvType, kvBlocks, maxRows, topK, keepLogits, true, batchInvariant);
+        return new DecoderOptions(
+                activations, kvType, kvBlocks, maxRows, topK, keepLogits, true, batchInvariant, streamRows);
     }
 
     /** The same, with results that do not depend on what else is in a batch. */
     public DecoderOptions withBatchInvariance() {
-        return new DecoderOptions(activations, kvType, kvBlocks, maxRows, topK, keepLogits, keepRouting, true);
+        return new DecoderOptions(
+                activations, kvType, kvBlocks, maxRows, topK, keepLogits, keepRouting, true, streamRows);
     }
 
     /** The same, with a KV cache of another type. */
     public DecoderOptions withKv(TensorType type) {
-        return new DecoderOptions(activations, type, kvBlocks, maxRows, topK, keepLogits, keepRouting, batchInvariant);
+        return new DecoderOptions(
+                activations, type, kvBlocks, maxRows, topK, keepLogits, keepRouting, batchInvariant, streamRows);
+    }
+
+    /** The same, with batches of up to so many rows. */
+    public DecoderOptions withMaxRows(int rows) {
+        return new DecoderOptions(
+                activations, kvType, kvBlocks, rows, topK, keepLogits, keepRouting, batchInvariant, streamRows);
+    }
+
+    /** The same, with the cpu's experts computed elsewhere from so many rows on. */
+    public DecoderOptions withStreaming(int fromRows) {
+        return new DecoderOptions(
+                activations, kvType, kvBlocks, maxRows, topK, keepLogits, keepRouting, batchInvariant, fromRows);
+    }
+
+    /**
+     * Whether batches of so many rows are computed with streamed experts. Not if results may not depend on the batch: other
+     * devices give other bits.
+     */
+    public boolean streams(int rows) {
+        return streamRows > 0 && rows >= streamRows && !batchInvariant;
     }
 
     /** Positions per block of the KV cache. */

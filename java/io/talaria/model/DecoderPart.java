@@ -63,6 +63,10 @@ final class DecoderPart implements AutoCloseable {
         this.placement = placement;
     }
 
+    int index() {
+        return index;
+    }
+
     Device device() {
         return device;
     }
@@ -110,9 +114,14 @@ final class DecoderPart implements AutoCloseable {
             layers.put(layer, new AttentionLayer(attention, router, layers.size()));
         }
         if (place.sources().contains(index)) {
+            ExpertShare share = ExpertShare.of(weights, place, index);
             experts.put(
                     layer,
-                    place.isDivided() ? divided(weights, place, loader) : whole(weights, place.held(index), loader));
+                    new ExpertWeights(
+                            loader.load(this, share.gate()),
+                            loader.load(this, share.up()),
+                            loader.load(this, share.down()),
+                            share.held().map(this::map)));
         }
     }
 
@@ -120,26 +129,8 @@ final class DecoderPart implements AutoCloseable {
         return placement.kvHeads(index, config);
     }
 
-    private ExpertWeights whole(LayerWeights weights, List<Integer> held, Loader loader) throws IOException {
-        return new ExpertWeights(
-                loader.load(this, HeldExperts.of(weights.gate(), held)),
-                loader.load(this, HeldExperts.of(weights.up(), held)),
-                loader.load(this, HeldExperts.of(weights.down(), held)),
-                held.size() == config.experts() ? Optional.empty() : Optional.of(map(held)));
-    }
-
-    private ExpertWeights divided(LayerWeights weights, LayerPlace place, Loader loader) throws IOException {
-        int first = place.firstColumn(index);
-        int count = place.columns().get(index);
-        return new ExpertWeights(
-                loader.load(this, ExpertRange.rows(weights.gate(), first, count)),
-                loader.load(this, ExpertRange.rows(weights.up(), first, count)),
-                loader.load(this, ExpertRange.columns(weights.down(), first, count)),
-                Optional.empty());
-    }
-
     /** For each expert its plane among those held here, or -1. */
-    private Tensor map(List<Integer> held) {
+    Tensor map(List<Integer> held) {
         Tensor map = alloc("expert map", Tensor.Kind.ACTIVATION, TensorType.I32, Shape.of(config.experts()));
         ByteBuffer planes =
                 ByteBuffer.allocateDirect(config.experts() * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);

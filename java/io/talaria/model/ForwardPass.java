@@ -18,17 +18,28 @@ final class ForwardPass {
     private final DecoderOptions options;
     private final Placement placement;
     private final List<DecoderPart> parts;
+    private final Staging staging;
 
     /** Who has x as the layer so far has left it. */
     private List<DecoderPart> current;
 
-    /** @param parts the devices, in the order of the placement's numbers */
-    ForwardPass(Pass pass, ModelConfig config, DecoderOptions options, Placement placement, List<DecoderPart> parts) {
+    /**
+     * @param parts the devices, in the order of the placement's numbers
+     * @param staging of experts that the layers' homes compute, instead of the devices that have them
+     */
+    ForwardPass(
+            Pass pass,
+            ModelConfig config,
+            DecoderOptions options,
+            Placement placement,
+            List<DecoderPart> parts,
+            Staging staging) {
         this.pass = pass;
         this.config = config;
         this.options = options;
         this.placement = placement;
         this.parts = parts;
+        this.staging = staging;
     }
 
     /** @param k how many of the best tokens are wanted */
@@ -88,22 +99,40 @@ final class ForwardPass {
         List<DecoderPart> sources = parts(placement.layers().get(layer).sources());
         List<DecoderPart> away = sources.stream().filter(part -> part != home).toList();
         Tensor slots = home.slots(sources.size());
-        sendRouting(home, away, layer);
-        for (DecoderPart part : away) {
+        List<DecoderPart> computing =
+                away.stream().filter(part -> !staging.has(layer, part.index())).toList();
+        sendRouting(home, computing, layer);
+        for (DecoderPart part : computing) {
             on(part).experts(part.slots(1), part.h(), part.routing(layer), part.experts(layer));
         }
         if (sources.contains(home)) {
             on(home).experts(slots, home.h(), home.routing(layer), home.experts(layer));
         }
         // The home writes the first source; the others have the planes behind it.
-        int own = sources.size() - away.size();
+        int plane = sources.size() - away.size();
         List<Trip> trips = new ArrayList<>();
         for (DecoderPart part : away) {
-            long offset = (own + trips.size()) * options.maxRows() * slotBytes();
-            trips.add(trip(part, home, true, new Rows(part.slots(1), slots, offset, slotBytes())));
+            long offset = plane++ * options.maxRows() * slotBytes();
+            if (computing.contains(part)) {
+                trips.add(trip(part, home, true, new Rows(part.slots(1), slots, offset, slotBytes())));
+            } else {
+                fetch(home, layer, part, offset);
+            }
         }
         travel(trips);
         return slots;
+    }
+
+    /** Experts that another device has, fetched and computed at home, into the slots behind so many bytes. */
+    private void fetch(DecoderPart home, int layer, DecoderPart holder, long offset) {
+        Staging.Fetched fetched = staging.of(layer, holder.index());
+        pass.reload(home.device(), fetched.reloads());
+        int sources = placement.layers().get(layer).sources().size();
+        // Experts write a tensor's first plane; it is the only one if nobody else has any.
+        on(home).experts(home.slots(1), home.h(), home.routing(layer), fetched.weights());
+        if (sources > 1) {
+            on(home).copy(home.slots(sources), offset, home.slots(1), 0, slotBytes());
+        }
     }
 
     private void sendRouting(DecoderPart home, List<DecoderPart> away, int layer) {

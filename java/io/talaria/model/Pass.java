@@ -8,11 +8,12 @@ import io.talaria.backend.Shape;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
+import io.talaria.model.Staging.Reload;
 import io.talaria.quant.TensorType;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -20,15 +21,24 @@ import java.util.Set;
 
 /**
  * A forward pass over one device or several, composed once and run often: one step for each device, all under way at the same
- * time. Rows lie in host memory while they travel, and events say when they are there: nobody comes back to the host between.
+ * time. Rows lie in host memory while they travel, and events say when they are there: nobody comes back to the host between,
+ * but for weights that are overwritten, where the device's step is cut and the caller waits for it.
  */
 final class Pass implements AutoCloseable {
     private final StepOptions options;
     private final Set<Verb> verbs;
-    private final Map<Device, Step> steps = new LinkedHashMap<>();
+    private final List<Part> parts = new ArrayList<>();
+    private final Map<Device, Step> open = new HashMap<>();
     private final Map<Route, Way> ways = new HashMap<>();
     private final List<Event> events = new ArrayList<>();
     private final Device maker;
+
+    /** In the order in which they begin: what is composed before a part is in those before it. */
+    private sealed interface Part {}
+
+    private record Run(Device device, Step step) implements Part {}
+
+    private record Reloading(Device device, List<Reload> reloads) implements Part {}
 
     /**
      * Rows of the batch that travel.
@@ -71,7 +81,17 @@ final class Pass implements AutoCloseable {
     }
 
     private Step step(Device device) {
-        return steps.computeIfAbsent(device, one -> one.newStep(options));
+        return open.computeIfAbsent(device, one -> {
+            Step step = one.newStep(options);
+            parts.add(new Run(one, step));
+            return step;
+        });
+    }
+
+    /** Has weights of a device overwritten, once it is that far, and before what comes next there. */
+    void reload(Device device, List<Reload> reloads) {
+        Optional.ofNullable(open.remove(device)).ifPresent(Step::end);
+        parts.add(new Reloading(device, reloads));
     }
 
     /** All set out before the first arrives, so that two devices can exchange rows at the same time. */
@@ -125,14 +145,33 @@ final class Pass implements AutoCloseable {
         return event;
     }
 
-    /** Ends composing. */
-    void end() {
-        steps.values().forEach(Step::end);
+    /** Whether weights are overwritten in it. */
+    boolean reloads() {
+        return parts.stream().anyMatch(Reloading.class::isInstance);
     }
 
-    /** Queues it. */
-    void run(Batch batch) {
-        steps.forEach((device, step) -> device.run(step, batch));
+    /** Ends composing. */
+    void end() {
+        open.values().forEach(Step::end);
+        open.clear();
+    }
+
+    /**
+     * Queues it, and where weights are overwritten waits for what is before.
+     *
+     * @throws IOException if they cannot be read
+     */
+    void run(Batch batch) throws IOException {
+        for (Part part : parts) {
+            switch (part) {
+                case Run run -> run.device().run(run.step(), batch);
+                case Reloading reloading -> {
+                    for (Reload reload : reloading.reloads()) {
+                        reloading.device().reload(reload.weight(), reload.source());
+                    }
+                }
+            }
+        }
     }
 
     /** Frees devices that wait for one which has failed. The pass does not run again. */
@@ -142,11 +181,12 @@ final class Pass implements AutoCloseable {
 
     @Override
     public void close() {
-        steps.forEach((device, step) -> {
-            if (!device.lost()) {
-                step.close();
+        for (Part part : parts) {
+            if (part instanceof Run run && !run.device().lost()) {
+                run.step().close();
             }
-        });
+        }
+        parts.clear();
         events.forEach(Event::close);
         events.clear();
         ways.values().forEach(way -> way.places().forEach(maker::free));

@@ -6,6 +6,7 @@ import io.talaria.backend.DeviceException;
 import io.talaria.backend.MemoryUse;
 import io.talaria.backend.OpenOptions;
 import io.talaria.model.Decoder;
+import io.talaria.model.DecoderOptions;
 import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
 import io.talaria.model.Placement;
@@ -15,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /** A model on devices: planned first, and refused if it does not fit; then loaded. It owns the devices and the decoder. */
 public final class Deployment implements AutoCloseable {
@@ -48,12 +50,13 @@ public final class Deployment implements AutoCloseable {
         model.requireExperts();
         Optional<MemoryPlan> plan = plan(model, names, opening, places, setting);
         Placement placement = plan.map(MemoryPlan::placement).orElseGet(() -> Placement.single(model.config()));
+        DecoderOptions options = plan.map(MemoryPlan::options).orElse(setting.options());
         List<Device> devices = new ArrayList<>();
         try {
             for (String name : names) {
                 devices.add(Backends.open(name, opening));
             }
-            Decoder decoder = Decoder.load(model, devices, placement, setting.options(), progress);
+            Decoder decoder = Decoder.load(model, devices, placement, options, progress);
             setting.prepare().accept(decoder);
             return new Deployment(devices, decoder, plan);
         } catch (IOException | RuntimeException | Error e) {
@@ -107,6 +110,10 @@ public final class Deployment implements AutoCloseable {
             lines.add(line(share.device().name() + " planned", share.use()));
             lines.add(line(share.device().name() + " allocated", actual));
         }
+        plan.map(MemoryPlan::streamedFrom)
+                .filter(OptionalInt::isPresent)
+                .ifPresent(rows -> lines.add("batches of " + rows.getAsInt()
+                        + " tokens and more have the cpu's experts streamed to the device beside it"));
         return lines;
     }
 

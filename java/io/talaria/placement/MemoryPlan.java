@@ -1,23 +1,26 @@
 package io.talaria.placement;
 
 import io.talaria.backend.MemoryUse;
+import io.talaria.model.DecoderOptions;
 import io.talaria.model.Placement;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * What a model takes on each of its devices.
  *
  * @param shares in the order of the devices
+ * @param options what the decoder is to be loaded with
  * @param why this placement was chosen, a sentence; empty if it is the one that was asked for
  */
-public record MemoryPlan(Placement placement, List<Share> shares, Optional<String> why) {
+public record MemoryPlan(Placement placement, List<Share> shares, DecoderOptions options, Optional<String> why) {
     public MemoryPlan {
         shares = List.copyOf(shares);
     }
 
     MemoryPlan because(String reason) {
-        return new MemoryPlan(placement, shares, Optional.of(reason));
+        return new MemoryPlan(placement, shares, options, Optional.of(reason));
     }
 
     /** One device's part. */
@@ -43,6 +46,20 @@ public record MemoryPlan(Placement placement, List<Share> shares, Optional<Strin
 
     public boolean fits() {
         return shares.stream().allMatch(Share::fits);
+    }
+
+    /** Whether the host has experts of layers whose home is another device. */
+    boolean leavesExpertsToHost() {
+        return placement.layers().stream()
+                .anyMatch(layer -> layer.sources().stream()
+                        .anyMatch(source -> source != layer.home()
+                                && shares.get(source).device().host()));
+    }
+
+    /** From how many rows on their experts are streamed; empty if they are not. */
+    public OptionalInt streamedFrom() {
+        boolean streamed = options.streams(options.maxRows()) && leavesExpertsToHost();
+        return streamed ? OptionalInt.of(options.streamRows()) : OptionalInt.empty();
     }
 
     /** Whether all devices together have so much free. */

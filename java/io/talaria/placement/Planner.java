@@ -22,8 +22,8 @@ import java.util.stream.IntStream;
  * loading, so that the two cannot drift apart.
  */
 public final class Planner {
-    /** To find a place again for what did not fit. */
-    private static final int ATTEMPTS = 3;
+    /** To find a place again for what did not fit; staging grows with the experts that a device has no room for. */
+    private static final int ATTEMPTS = 8;
 
     private final Model model;
     private final List<PlanDevice> devices;
@@ -64,13 +64,25 @@ public final class Planner {
     }
 
     /**
-     * Plans.
+     * Plans; without streaming, if that may be and it has no room or is of no use.
      *
      * @throws IOException if the file cannot be read
      * @throws DeviceException if the model is larger than any device, or is not one that the devices compute
      * @throws IllegalArgumentException if the model cannot be divided so
      */
     public MemoryPlan plan(PlanSetting setting) throws IOException {
+        if (setting.unstreamed().isEmpty()) {
+            return planAsSet(setting);
+        }
+        MemoryPlan unstreamed = plan(setting.unstreamed().get());
+        if (!unstreamed.fits() || !unstreamed.leavesExpertsToHost()) {
+            return unstreamed;
+        }
+        MemoryPlan streamed = planAsSet(setting);
+        return streamed.fits() ? streamed : unstreamed;
+    }
+
+    private MemoryPlan planAsSet(PlanSetting setting) throws IOException {
         return switch (places) {
             case Places.Given given -> plan(given.placement(), setting);
             case Places.Auto auto
@@ -88,7 +100,7 @@ public final class Planner {
         List<Share> shares = IntStream.range(0, devices.size())
                 .mapToObj(i -> new Share(devices.get(i), uses.get(i)))
                 .toList();
-        return new MemoryPlan(placement, shares, Optional.empty());
+        return new MemoryPlan(placement, shares, setting.options(), Optional.empty());
     }
 
     /**

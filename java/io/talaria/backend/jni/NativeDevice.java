@@ -101,6 +101,16 @@ final class NativeDevice implements Device {
         }
     }
 
+    @Override
+    public synchronized void reload(Tensor weight, TensorSource source) throws IOException {
+        NativeTensor tensor = NativeTensor.of(weight);
+        tensor.requireFit(source);
+        if (!planOnly) {
+            copy(source, tensor);
+        }
+    }
+
+    /** Fills a tensor's first planes, or all of it. */
     private void copy(TensorSource source, NativeTensor tensor) throws IOException {
         long rowBytes = source.type().bytes(source.shape().columns());
         if (rowBytes > MAX_ROW_BYTES) {
@@ -110,7 +120,7 @@ final class NativeDevice implements Device {
         reader.read(
                 source,
                 (int) rowBytes,
-                tensor.bytes(),
+                source.type().bytes(source.shape().elements()),
                 (at, piece) -> check(
                         Native.talaria_write(open(), tensor.handle(), at, piece, piece.remaining(), status.buffer())));
     }

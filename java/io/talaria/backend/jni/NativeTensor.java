@@ -44,8 +44,13 @@ sealed interface NativeTensor extends Tensor {
 
     /** The handle of a tensor that must be of a native device. */
     static long handleOf(Tensor tensor) {
+        return of(tensor).handle();
+    }
+
+    /** A tensor that must be of a native device. */
+    static NativeTensor of(Tensor tensor) {
         if (tensor instanceof NativeTensor nativeTensor) {
-            return nativeTensor.handle();
+            return nativeTensor;
         }
         throw DeviceException.invalid(
                 "tensor " + (tensor == null ? "null" : tensor.label()) + " is of another backend");

@@ -125,6 +125,19 @@ final class OpenClDevice implements Device {
     }
 
     @Override
+    public synchronized void reload(Tensor weight, TensorSource source) throws IOException {
+        requireOpen();
+        DeviceTensor own = DeviceTensor.of(this, weight);
+        own.requireFit(source);
+        waiting(() -> null);
+        try {
+            loader.fill(own.parts(), source);
+        } catch (DeviceException e) {
+            throw noted(e);
+        }
+    }
+
+    @Override
     public synchronized Tensor alloc(String label, Tensor.Kind kind, TensorType type, Shape shape) {
         boolean plain = type == TensorType.F32 || type == TensorType.I32;
         if (kind == Tensor.Kind.WEIGHT) {

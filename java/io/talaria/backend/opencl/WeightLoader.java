@@ -40,21 +40,27 @@ final class WeightLoader implements AutoCloseable {
     List<Part> load(TensorSource source) throws IOException {
         List<Part> parts = allocate(source);
         try {
-            long columns = source.shape().columns();
-            int rowBytes = Math.toIntExact(source.type().bytes(columns));
+            fill(parts, source);
+            return parts;
+        } catch (IOException | RuntimeException e) {
+            parts.forEach(part -> part.buffer().close());
+            throw e;
+        }
+    }
+
+    /** Lays out a weight in its parts, or its first planes in those of one with more. */
+    void fill(List<Part> parts, TensorSource source) throws IOException {
+        long columns = source.shape().columns();
+        int rowBytes = Math.toIntExact(source.type().bytes(columns));
+        try {
             reader.read(
                     source,
                     rowBytes,
                     source.type().bytes(source.shape().elements()),
                     (at, piece) -> lay(source, parts, at / rowBytes, rowBytes, piece));
             CL.clFinish(queue);
-            return parts;
         } catch (CLException e) {
-            parts.forEach(part -> part.buffer().close());
             throw Faults.running(e);
-        } catch (IOException | RuntimeException e) {
-            parts.forEach(part -> part.buffer().close());
-            throw e;
         }
     }
 

@@ -34,6 +34,14 @@ final class ReferenceDevice implements Device {
         return new ReferenceTensor.Weight(source);
     }
 
+    /** Keeps the other source: planes that it has not must not be used. */
+    @Override
+    public void reload(Tensor weight, TensorSource source) {
+        requireOpen();
+        weight.requireFit(source);
+        ReferenceTensor.weight(weight).replace(source);
+    }
+
     @Override
     public Tensor alloc(String label, Tensor.Kind kind, TensorType type, Shape shape) {
         requireOpen();

@@ -9,10 +9,27 @@ import io.talaria.quant.TensorType;
 /** The reference's tensors: weights stay where they come from, everything else is Java arrays. */
 sealed interface ReferenceTensor extends Tensor {
     /** A weight, read from its source whenever it is used. */
-    record Weight(TensorSource source) implements ReferenceTensor {
+    final class Weight implements ReferenceTensor {
+        private final TensorSource first;
+        private TensorSource source;
+
+        Weight(TensorSource source) {
+            this.first = source;
+            this.source = source;
+        }
+
+        TensorSource source() {
+            return source;
+        }
+
+        /** From now on its values are others. */
+        void replace(TensorSource other) {
+            source = other;
+        }
+
         @Override
         public String label() {
-            return source.name();
+            return first.name();
         }
 
         @Override
@@ -22,12 +39,12 @@ sealed interface ReferenceTensor extends Tensor {
 
         @Override
         public TensorType type() {
-            return source.type();
+            return first.type();
         }
 
         @Override
         public Shape shape() {
-            return source.shape();
+            return first.shape();
         }
     }
 

@@ -229,6 +229,56 @@ class PlanCommandTest {
         assertEquals(256, sum(devices, "experts"));
     }
 
+    /** A card that leaves experts to the cpu streams them for long prompts, unless it is told not to. */
+    @Test
+    void promptsAreStreamedWhereTheCpuHasExperts() {
+        String[] args = {"--gpu", "RTX 4090", "--cpu-experts", "auto"};
+        Captured planned = plan(MIXTRAL, args);
+        Assumptions.assumeFalse(
+                planned.out().contains("its part on cpu"), "not tested: this machine has little memory");
+        JsonNode streamed = json(0, MIXTRAL, args);
+        JsonNode off = json(0, MIXTRAL, with(args, "--stream-prompts", "off"));
+        assertEquals(128, streamed.get("streamed_from_tokens").asInt(), 2);
+        assertTrue(planned.out().contains("tokens and more have the cpu's experts streamed"), planned.out());
+        assertFalse(off.has("streamed_from_tokens"));
+        JsonNode asked = json(0, MIXTRAL, with(args, "--stream-prompts", "64"));
+        assertEquals(64, asked.get("streamed_from_tokens").asInt());
+        // Staging has two or three experts of 0.1 GB in two formats of down, and their room is none for others.
+        long all = sum(off.get("devices"), "weights_bytes");
+        double staging = (sum(streamed.get("devices"), "weights_bytes") - all) / 1e9;
+        assertTrue(staging > 0.2 && staging < 0.6, staging + " GB");
+        int more = cpuExperts(streamed) - cpuExperts(off);
+        assertTrue(more >= 2 && more <= 8, more + " more experts on the cpu");
+        assertFalse(json(0, MIXTRAL, "--gpu", "H200", "--cpu-experts", "auto").has("streamed_from_tokens"));
+    }
+
+    private static int cpuExperts(JsonNode plan) {
+        return plan.get("devices").get(1).get("experts").asInt();
+    }
+
+    /** Whatever is streamed, the words are those of one device. */
+    @Test
+    void streamedPromptsAreAnsweredAlike() {
+        String nano = TestData.golden("nano-Q4_K_M.gguf").toString();
+        String prompt =
+                "Tell me a story about a river that runs uphill, and about those who live beside it. ".repeat(3);
+        String[] run = {"run", nano, "-p", prompt, "-n", "8", "--temp", "0", "--raw"};
+        Captured one = Captured.run(with(run, "--device", "cpu"));
+        String[] two = with(run, "--device", "cpu,cpu", "--verbose");
+        Captured streamed = Captured.run(with(two, "--stream-prompts", "20"));
+        assertEquals(one.out(), streamed.out(), streamed.err());
+        assertTrue(streamed.err().contains("batches of 20 tokens and more"), streamed.err());
+        Captured plain = Captured.run(two);
+        assertEquals(one.out(), plain.out(), plain.err());
+        assertFalse(plain.err().contains("batches of"), plain.err());
+        Captured bench = Captured.run(
+                "bench", nano, "--device", "cpu,cpu", "--stream-prompts", "20", "-p", "40", "-n", "2", "-r", "1");
+        assertEquals(0, bench.code(), bench.err());
+        Captured invariant = Captured.run(with(two, "--stream-prompts", "20", "--batch-invariant"));
+        assertEquals(2, invariant.code());
+        assertTrue(invariant.err().contains("cannot be streamed"), invariant.err());
+    }
+
     @Test
     void everyCardHasALine() {
         Captured printed = plan(MIXTRAL, "--gpu", "all");
@@ -291,6 +341,8 @@ class PlanCommandTest {
             {"for one list of devices", "plan", "--shape", MIXTRAL, "--gpu", "all", "--cpu-experts", "2"},
             {"--cpu-experts and --placement", "plan", "--cpu-experts", "auto", "--placement", "x.json"},
             {"for one list of devices", "plan", "--shape", MIXTRAL, "--gpu", "all", "--placement-out", "x.json"},
+            {"write 1 to 16384", "plan", "--shape", MIXTRAL, "--device", "cpu,cpu", "--stream-prompts", "0"},
+            {"write 1 to 16384", "plan", "--shape", MIXTRAL, "--device", "cpu,cpu", "--stream-prompts", "on"},
             {"fits always", "plan", "--shape", MIXTRAL, "--device", "reference"},
         };
         for (String[] mistake : mistakes) {

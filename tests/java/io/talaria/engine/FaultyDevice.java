@@ -3,14 +3,16 @@ package io.talaria.engine;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
 import io.talaria.backend.Tensor;
+import io.talaria.backend.TensorSource;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /**
- * A device that tells a test of its loads, runs, waits and reads, before or after it does them. Once a test has had it lost, it
+ * A device that tells a test of its loads, reloads, runs, waits and reads, before or after it does them. Once a test has had it lost, it
  * refuses everything else, as a real one does.
  */
 final class FaultyDevice {
@@ -28,6 +30,10 @@ final class FaultyDevice {
     private Runnable beforeSync = () -> {};
 
     private Reads afterRead = (source, target) -> {};
+
+    /** What a weight is reloaded from, in place of what was given. */
+    private UnaryOperator<TensorSource> reloaded = source -> source;
+
     private Optional<DeviceException> loss = Optional.empty();
     /** Whether it does not do what it is told to run. */
     private boolean deaf;
@@ -72,6 +78,10 @@ final class FaultyDevice {
         afterRead = hook;
     }
 
+    void onReload(UnaryOperator<TensorSource> hook) {
+        reloaded = hook;
+    }
+
     Device device() {
         return (Device) Proxy.newProxyInstance(
                 Device.class.getClassLoader(), new Class<?>[] {Device.class}, (proxy, method, args) -> {
@@ -84,6 +94,9 @@ final class FaultyDevice {
                     before(method.getName());
                     if (deaf && method.getName().equals("run")) {
                         return null;
+                    }
+                    if (method.getName().equals("reload")) {
+                        args[1] = reloaded.apply((TensorSource) args[1]);
                     }
                     try {
                         Object result = method.invoke(real, args);

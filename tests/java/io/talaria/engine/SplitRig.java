@@ -41,19 +41,23 @@ final class SplitRig {
     static float[][] logits(
             Model model, List<Device> devices, Placement placement, Prompt prompt, int chunk, DecoderOptions base)
             throws IOException {
-        List<float[]> rows = new ArrayList<>();
         try (Decoder decoder = Decoder.load(model, devices, placement, base, LoadProgress.NONE)) {
-            PromptLogits.run(
-                    decoder,
-                    List.of(prompt.tokens()),
-                    chunk,
-                    position -> Arrays.binarySearch(prompt.rows(), position) >= 0,
-                    (position, logits) -> {
-                        float[] row = new float[logits.remaining()];
-                        logits.get(row);
-                        rows.add(row);
-                    });
+            return logits(decoder, prompt, chunk);
         }
+    }
+
+    static float[][] logits(Decoder decoder, Prompt prompt, int chunk) throws IOException {
+        List<float[]> rows = new ArrayList<>();
+        PromptLogits.run(
+                decoder,
+                List.of(prompt.tokens()),
+                chunk,
+                position -> Arrays.binarySearch(prompt.rows(), position) >= 0,
+                (position, logits) -> {
+                    float[] row = new float[logits.remaining()];
+                    logits.get(row);
+                    rows.add(row);
+                });
         return rows.toArray(float[][]::new);
     }
 

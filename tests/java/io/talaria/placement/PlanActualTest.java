@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.talaria.backend.Activations;
 import io.talaria.backend.Backend;
 import io.talaria.backend.Backends;
+import io.talaria.backend.Batch;
 import io.talaria.backend.BatchShape;
 import io.talaria.backend.DeviceInfo;
 import io.talaria.backend.MemoryUse;
@@ -14,10 +15,12 @@ import io.talaria.bench.SyntheticModel;
 import io.talaria.bench.SyntheticShape;
 import io.talaria.engine.Engine;
 import io.talaria.engine.EngineOptions;
+import io.talaria.model.Decoder;
 import io.talaria.model.DecoderOptions;
 import io.talaria.model.LoadProgress;
 import io.talaria.model.Model;
 import io.talaria.model.ModelSummary;
+import io.talaria.model.Placement;
 import io.talaria.model.Placement.LayerPlace;
 import io.talaria.placement.MemoryPlan.Share;
 import io.talaria.placement.Planner.Places;
@@ -25,16 +28,19 @@ import io.talaria.quant.Recipe;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is planned is what is allocated, on every device that can be planned. */
 class PlanActualTest {
@@ -164,6 +170,72 @@ class PlanActualTest {
                 assertEquals(equal && split != Split.LAYERS, onAll, layer.toString());
             }
         }
+    }
+
+    /** Layers of different types, and so of down projections; of the cpu's experts as many as it is given, or a part of each. */
+    @ParameterizedTest
+    @ValueSource(strings = {"cpu,cpu,cpu", "simt:0,cpu"})
+    void whatIsPlannedToStreamIsAllocated(String devices) throws IOException {
+        List<String> names = List.of(devices.split(","));
+        Assumptions.assumeTrue(
+                names.stream().allMatch(name -> name.equals("cpu") || devices().contains(name)),
+                "not tested: the emulator was not built");
+        SyntheticShape shape = new SyntheticShape("wide", 256, 8, 4, 2, 64, 1280, 8, 2, 512, 8192);
+        Case planned = new Case(devices, shape, Recipe.Q4_K_M, 300, 2, TensorType.F16, true);
+        try (Model model = SyntheticModel.open(shape, Recipe.Q4_K_M)) {
+            LayerPlace all = new LayerPlace(0, Collections.nCopies(8, 1));
+            LayerPlace some = new LayerPlace(0, List.of(0, 0, 0, 0, 1, 0, 1, names.size() - 1));
+            Integer[] columns = {512, 768, 0};
+            LayerPlace divided = LayerPlace.divided(0, List.of(columns).subList(0, names.size()));
+            for (List<LayerPlace> pattern : List.of(List.of(all, some), List.of(some), List.of(divided, some))) {
+                Placement placement = new Placement(IntStream.range(0, 8)
+                        .mapToObj(i -> pattern.get(i % pattern.size()))
+                        .toList());
+                Places places = new Places.Given(placement);
+                MemoryUse without = allocated(model, names, places, planned.setting());
+                MemoryUse with =
+                        allocated(model, names, places, planned.setting().streaming(16, 64, false));
+                // Of the layer with the most: gate, up, and down in the two types that this format mixes.
+                long planes = pattern.contains(all) || pattern.contains(divided) ? 8 : names.size() == 2 ? 3 : 2;
+                long width = pattern.contains(divided) ? 1280 + 768 : 1280;
+                long down = TensorType.Q4_K.bytes(256 * width) + TensorType.Q6_K.bytes(256 * width);
+                long least = planes * (2 * TensorType.Q4_K.bytes(256 * width) + down * 3 / 4);
+                long staging = with.weights() - without.weights();
+                assertTrue(
+                        staging >= least && staging <= 4 * least / 3 + 8192, staging + " bytes of staging, " + least);
+            }
+        }
+    }
+
+    /** Of the first device. */
+    private static MemoryUse allocated(Model model, List<String> names, Places places, PlanSetting setting)
+            throws IOException {
+        try (Deployment deployment =
+                Deployment.open(model, names, new OpenOptions(2), places, setting, LoadProgress.NONE)) {
+            for (int i = 0; i < names.size(); i++) {
+                MemoryUse use = deployment.plan().orElseThrow().shares().get(i).use();
+                assertEquals(use, deployment.devices().get(i).memory(), names.get(i) + ", the " + i + "th");
+            }
+            run(deployment.decoder(), 16);
+            assertEquals(
+                    deployment.plan().orElseThrow().shares().getFirst().use(),
+                    deployment.devices().getFirst().memory(),
+                    "a batch has taken more");
+            return deployment.devices().getFirst().memory();
+        }
+    }
+
+    /** Runs so many rows in a batch of the shape that an engine of two texts prepares. */
+    private static void run(Decoder decoder, int rows) {
+        int blocks = DecoderOptions.blocksFor(300);
+        Batch batch = new Batch(new BatchShape(decoder.options().maxRows(), 2, 2, blocks, 0, 0, 0));
+        batch.setBlock(0, 0, 0);
+        for (int row = 0; row < rows; row++) {
+            batch.addRow(row, row, 0);
+        }
+        batch.addWanted(rows - 1);
+        decoder.run(batch, 64);
+        decoder.sync();
     }
 
     /** The emulator's own count of what is taken from its memory. */
