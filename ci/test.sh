@@ -178,7 +178,7 @@ stage_simt() {
 
 # The Metal kernels on the emulator, and what Apple's compilers will say of the sources, as far as clang can tell.
 stage_metal() {
-  local targets='talaria_metal_emulated talaria_metal_flat ops metal_working_set' filter='-R ^(metal_|ops_metal)' version
+  local targets='talaria_metal_emulated talaria_metal_flat ops metal_working_set metal_cores' filter='-R ^(metal_|ops_metal)' version
   for version in -24 -23 -22 -21 -20 -19 -18; do
     command -v "clang++$version" || continue
     if [ -n "$all" ]; then
