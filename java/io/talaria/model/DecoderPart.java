@@ -43,7 +43,7 @@ final class DecoderPart implements AutoCloseable {
     private Tensor attended; // [rows][N * D]
     private final List<Tensor> routing = new ArrayList<>(); // [rows][2 * K]: expert ids and weights; one, or per layer
     private final Map<Integer, Tensor> slots = new HashMap<>(); // by sources, [S][rows][K][H]
-    private final Map<Integer, Tensor> sums = new HashMap<>(); // by sources, [S][rows][1][H]: attention's parts
+    private final Map<Integer, Tensor> sums = new HashMap<>(); // by sources, [S][rows][1][H]
     private Tensor part; // [rows][H], its own of them
     private Tensor zeros; // [rows][H]
     private final Map<Integer, Tensor> tops = new HashMap<>(); // by k, [rows][3k + 1]
@@ -164,21 +164,35 @@ final class DecoderPart implements AutoCloseable {
                 routing.add(alloc("routing", Tensor.Kind.ACTIVATION, TensorType.I32, shape));
             }
         }
-        placement.layers().forEach(layer -> {
-            if (layer.dividesAttention() && layer.attending().contains(index)) {
-                slots(1);
-                slots(layer.sources().size());
-                sums(layer.sources().size());
-            } else if (layer.home() == index) {
-                slots(layer.sources().size());
-            } else if (layer.sources().contains(index)) {
-                slots(1);
-            }
-        });
+        placement.layers().forEach(this::allocateSlots);
         if (placement.last() == index) {
             top(options.topK());
             if (options.keepLogits()) {
                 logits = Optional.of(floats("logits", Shape.of(rows, config.vocabulary())));
+            }
+        }
+    }
+
+    /** What the experts of a layer write here, and what comes from other devices. */
+    private void allocateSlots(LayerPlace layer) {
+        int sources = layer.sources().size();
+        boolean source = layer.sources().contains(index);
+        if (layer.dividesAttention() && layer.attending().contains(index)) {
+            slots(1);
+            slots(sources);
+            part();
+            sums(sources);
+        } else if (layer.home() == index) {
+            slots(sources);
+            int away = source ? sources - 1 : sources;
+            if (layer.isDivided() && away > 0) {
+                slots(1);
+                sums(away);
+            }
+        } else if (source) {
+            slots(1);
+            if (layer.isDivided()) {
+                part();
             }
         }
     }
@@ -229,16 +243,18 @@ final class DecoderPart implements AutoCloseable {
         return slots.computeIfAbsent(sources, count -> floats("slots", shape));
     }
 
-    /** A part of attention's result for each source and row; with the own part, and as many zeros, beside it. */
+    /** Parts that are added to x: one for each source and row. */
     Tensor sums(int sources) {
-        Shape rows = Shape.of(options.maxRows(), config.hidden());
-        part = part == null ? floats("part of attention", rows) : part;
-        zeros = zeros == null ? floats("zeros", rows) : zeros;
         Shape shape = new Shape(sources, options.maxRows(), 1, config.hidden());
-        return sums.computeIfAbsent(sources, count -> floats("parts of attention", shape));
+        return sums.computeIfAbsent(sources, count -> floats("parts of x", shape));
     }
 
+    /** This device's own. */
     Tensor part() {
+        if (part == null) {
+            part = floats("part of x", Shape.of(options.maxRows(), config.hidden()));
+            zeros = floats("zeros", Shape.of(options.maxRows(), config.hidden()));
+        }
         return part;
     }
 

@@ -13,12 +13,18 @@ import java.util.function.Function;
 
 /** The forward pass: what every device computes, in which order, and what travels between them. */
 final class ForwardPass {
+    /** From how many rows on a device adds up its parts of the slots before they travel: then bytes cost more than launches. */
+    private static final int SUMMED_ROWS = 16;
+
     private final Pass pass;
     private final ModelConfig config;
     private final DecoderOptions options;
     private final Placement placement;
     private final List<DecoderPart> parts;
     private final Staging staging;
+
+    /** Whether parts of slots travel as their sum. */
+    private boolean summed;
 
     /** Who has x as the layer so far has left it. */
     private List<DecoderPart> current;
@@ -44,6 +50,7 @@ final class ForwardPass {
 
     /** @param k how many of the best tokens are wanted */
     void compose(BatchShape shape, int k) {
+        summed = shape.rows() >= SUMMED_ROWS && !options.batchInvariant();
         DecoderPart first = parts.get(placement.first());
         on(first).embed(first.x(), first.embedding());
         current = List.of(first);
@@ -70,7 +77,7 @@ final class ForwardPass {
                 : current.stream().filter(needing::contains).findFirst().orElse(current.getFirst());
         List<Trip> trips = needing.stream()
                 .filter(part -> !current.contains(part))
-                .map(to -> trip(from, to, false, new Rows(from.x(), to.x(), 0, rowBytes(config.hidden()))))
+                .map(to -> trip("x", from, to, false, new Rows(from.x(), to.x(), 0, rowBytes(config.hidden()))))
                 .toList();
         travel(trips);
         current = needing;
@@ -83,8 +90,7 @@ final class ForwardPass {
         ops.attention(home.attended(), home.q(), home.kv(), layer.kvIndex()); // causal, grouped-query
         ops.attentionOutput(home.x(), home.attended(), layer.attention()); // x += Wo · attended
         ops.route(home.routing(i), home.h(), home.x(), layer.router()); // h = norm(x); top-k experts and weights
-        Tensor slots = experts(home, i); // w · down(silu(gate · h) ⊙ up · h)
-        on(home).addSlots(home.x(), slots); // x += slots, in slot order
+        experts(home, i); // x += w · down(silu(gate · h) ⊙ up · h), in slot order
     }
 
     /**
@@ -92,12 +98,15 @@ final class ForwardPass {
      * its own, with zeros for experts that are elsewhere, and those come back to the home. All added up, they are the same
      * bits wherever they were computed. Where columns are divided, every device fills all slots with its part of the sum
      * over them, and what they add up to depends on where they are parted, in the last bits.
-     *
-     * @return the slots of all sources, at home
      */
-    private Tensor experts(DecoderPart home, int layer) {
-        List<DecoderPart> sources = parts(placement.layers().get(layer).sources());
+    private void experts(DecoderPart home, int layer) {
+        LayerPlace place = placement.layers().get(layer);
+        List<DecoderPart> sources = parts(place.sources());
         List<DecoderPart> away = sources.stream().filter(part -> part != home).toList();
+        if (summed && place.isDivided() && staging.isEmpty() && !away.isEmpty()) {
+            summedExperts(home, away, sources.contains(home), layer);
+            return;
+        }
         Tensor slots = home.slots(sources.size());
         List<DecoderPart> computing =
                 away.stream().filter(part -> !staging.has(layer, part.index())).toList();
@@ -114,13 +123,38 @@ final class ForwardPass {
         for (DecoderPart part : away) {
             long offset = plane++ * options.maxRows() * slotBytes();
             if (computing.contains(part)) {
-                trips.add(trip(part, home, true, new Rows(part.slots(1), slots, offset, slotBytes())));
+                trips.add(trip("slots", part, home, true, new Rows(part.slots(1), slots, offset, slotBytes())));
             } else {
                 fetch(home, layer, part, offset);
             }
         }
         travel(trips);
-        return slots;
+        on(home).addSlots(home.x(), slots);
+    }
+
+    /** Divided experts of which every device adds up its parts of a row's slots. */
+    private void summedExperts(DecoderPart home, List<DecoderPart> away, boolean atHome, int layer) {
+        sendRouting(home, away, layer);
+        List<Trip> trips = new ArrayList<>();
+        for (DecoderPart part : away) {
+            on(part).experts(part.slots(1), part.h(), part.routing(layer), part.experts(layer));
+            sumSlots(part);
+            long offset = trips.size() * options.maxRows() * rowBytes(config.hidden());
+            Rows rows = new Rows(part.part(), home.sums(away.size()), offset, rowBytes(config.hidden()));
+            trips.add(trip("sum of slots", part, home, true, rows));
+        }
+        if (atHome) {
+            on(home).experts(home.slots(1), home.h(), home.routing(layer), home.experts(layer));
+            on(home).addSlots(home.x(), home.slots(1));
+        }
+        travel(trips);
+        on(home).addSlots(home.x(), home.sums(away.size()));
+    }
+
+    /** part = the sum of the slots. */
+    private void sumSlots(DecoderPart part) {
+        on(part).copy(part.part(), 0, part.zeros(), 0, rowBytes(config.hidden()));
+        on(part).addSlots(part.part(), part.slots(1));
     }
 
     /** Experts that another device has, fetched and computed at home, into the slots behind so many bytes. */
@@ -138,6 +172,7 @@ final class ForwardPass {
     private void sendRouting(DecoderPart home, List<DecoderPart> away, int layer) {
         travel(away.stream()
                 .map(to -> trip(
+                        "h and routing",
                         home,
                         to,
                         true,
@@ -160,7 +195,8 @@ final class ForwardPass {
             ops.copy(part.part(), 0, part.zeros(), 0, rowBytes(config.hidden()));
             ops.attentionOutput(part.part(), part.attended(), layer.attention());
         }
-        exchange(group, DecoderPart::part, part -> part.sums(group.size()), rowBytes(config.hidden()));
+        String attention = "part of attention";
+        exchange(attention, group, DecoderPart::part, part -> part.sums(group.size()), rowBytes(config.hidden()));
         for (DecoderPart part : group) {
             on(part).addSlots(part.x(), part.sums(group.size()));
         }
@@ -168,9 +204,15 @@ final class ForwardPass {
         for (DecoderPart part : group) {
             on(part).experts(part.slots(1), part.h(), part.routing(i), part.experts(i));
         }
-        exchange(group, part -> part.slots(1), part -> part.slots(group.size()), slotBytes());
+        if (summed) {
+            group.forEach(this::sumSlots);
+            String sum = "sum of slots";
+            exchange(sum, group, DecoderPart::part, part -> part.sums(group.size()), rowBytes(config.hidden()));
+        } else {
+            exchange("slots", group, part -> part.slots(1), part -> part.slots(group.size()), slotBytes());
+        }
         for (DecoderPart part : group) {
-            on(part).addSlots(part.x(), part.slots(group.size()));
+            on(part).addSlots(part.x(), summed ? part.sums(group.size()) : part.slots(group.size()));
         }
     }
 
@@ -196,8 +238,12 @@ final class ForwardPass {
         return part.device().info().device().split(":")[0];
     }
 
-    /** Each device's rows into everybody's planes, in the order of devices. */
+    /**
+     * Each device's rows into everybody's planes, in the order of devices. Nothing says that they have been taken, so between
+     * two exchanges of one kind there has to be one of another.
+     */
     private void exchange(
+            String what,
             List<DecoderPart> group,
             Function<DecoderPart, Tensor> own,
             Function<DecoderPart, Tensor> planes,
@@ -209,15 +255,16 @@ final class ForwardPass {
             on(from).copy(planes.apply(from), offset, own.apply(from), 0, rowBytes);
             for (DecoderPart to : group) {
                 if (to != from) {
-                    trips.add(trip(from, to, true, new Rows(own.apply(from), planes.apply(to), offset, rowBytes)));
+                    trips.add(
+                            trip(what, from, to, true, new Rows(own.apply(from), planes.apply(to), offset, rowBytes)));
                 }
             }
         }
         travel(trips);
     }
 
-    private static Trip trip(DecoderPart from, DecoderPart to, boolean answered, Rows... rows) {
-        return new Trip(from.device(), to.device(), List.of(rows), answered);
+    private static Trip trip(String what, DecoderPart from, DecoderPart to, boolean answered, Rows... rows) {
+        return new Trip(what, from.device(), to.device(), List.of(rows), answered);
     }
 
     private void travel(List<Trip> trips) {

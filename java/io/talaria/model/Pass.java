@@ -51,12 +51,12 @@ final class Pass implements AutoCloseable {
     /**
      * Rows from one device to another, once it is that far.
      *
+     * @param what they are: trips of one kind between two devices have the same rows, and use the same memory
      * @param answered whether rows that the other sends back, before these are sent again, depend on them
      */
-    record Trip(Device from, Device to, List<Rows> rows, boolean answered) {}
+    record Trip(String what, Device from, Device to, List<Rows> rows, boolean answered) {}
 
-    /** Rows of so many bytes from one device to another. */
-    private record Route(Device from, Device to, List<Long> rowBytes, boolean answered) {}
+    private record Route(String what, Device from, Device to) {}
 
     /**
      * What they travel through, as often as they do.
@@ -123,17 +123,16 @@ final class Pass implements AutoCloseable {
     }
 
     private Way way(Trip trip) {
-        List<Long> rowBytes = trip.rows().stream().map(Rows::rowBytes).toList();
-        Route route = new Route(trip.from(), trip.to(), rowBytes, trip.answered());
+        Route route = new Route(trip.what(), trip.from(), trip.to());
         Way known = ways.get(route);
         if (known != null) {
             return known;
         }
         Way made = new Way(new ArrayList<>(), event(), trip.answered() ? Optional.empty() : Optional.of(event()));
         ways.put(route, made);
-        for (long bytes : route.rowBytes()) {
-            Shape shape = Shape.of(options.batch().rows(), bytes / Float.BYTES);
-            made.places().add(maker.alloc("rows on their way", Tensor.Kind.HOST, TensorType.F32, shape));
+        for (Rows rows : trip.rows()) {
+            Shape shape = Shape.of(options.batch().rows(), rows.rowBytes() / Float.BYTES);
+            made.places().add(maker.alloc(trip.what(), Tensor.Kind.HOST, TensorType.F32, shape));
         }
         made.free().ifPresent(Event::signal);
         return made;

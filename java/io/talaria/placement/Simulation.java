@@ -88,12 +88,12 @@ public final class Simulation {
             case Layer.Whole whole -> {
                 double slowest = rows > 1 ? ofMany(i, whole, rows) : ofOne(i, whole.holders());
                 yield begin.plus(working(home.seconds(shared, sharedFlops) + slowest))
-                        .plus(exchange(whole.home(), holders(whole), rows));
+                        .plus(exchange(whole.home(), holders(whole), rows, false));
             }
             case Layer.Divided divided -> {
                 double slowest = slowest(parts(divided.parts(), experts, expertFlops));
                 yield begin.plus(working(home.seconds(shared, sharedFlops) + slowest))
-                        .plus(exchange(divided.home(), holders(divided.parts()), rows));
+                        .plus(exchange(divided.home(), holders(divided.parts()), rows, true));
             }
             case Layer.Tensor tensor -> {
                 // All wait for all, once for attention and once for the experts' slots; both ways at the same time.
@@ -101,7 +101,7 @@ public final class Simulation {
                         + slowest(parts(tensor.parts(), experts, expertFlops));
                 long others = tensor.parts().stream().filter(part -> part > 0).count() - 1;
                 double h = rows * work.hiddenBytes();
-                double exchanges = costs.link().seconds(h) + costs.link().seconds(work.expertsUsed() * h);
+                double exchanges = costs.link().seconds(h) + costs.link().seconds(slots(rows, true));
                 yield begin.plus(working(slowest)).plus(new Time(0, others * exchanges, 0));
             }
             case Layer.Cached cached -> {
@@ -198,16 +198,20 @@ public final class Simulation {
     }
 
     /** There and back: h with the routing, and slots, for one device that is not the home after the other. */
-    private Time exchange(int home, Collection<Integer> holders, int rows) {
+    private Time exchange(int home, Collection<Integer> holders, int rows, boolean parts) {
         long away = holders.stream().filter(device -> device != home).count();
         if (away == 0) {
             return new Time(0, 0, 0);
         }
         double h = rows * work.hiddenBytes();
         double routing = rows * 2.0 * work.expertsUsed() * Float.BYTES; // ids and weights
-        double slots = rows * work.expertsUsed() * work.hiddenBytes();
-        return new Time(
-                0, away * (costs.link().seconds(h + routing) + costs.link().seconds(slots)), 0);
+        Link link = costs.link();
+        return new Time(0, away * (link.seconds(h + routing) + link.seconds(slots(rows, parts))), 0);
+    }
+
+    /** Bytes. Of many rows parts of slots travel as their sum. */
+    private double slots(int rows, boolean parts) {
+        return rows * (parts && rows > 1 ? 1 : work.expertsUsed()) * work.hiddenBytes();
     }
 
     private static List<Integer> holders(Layer.Whole layer) {
