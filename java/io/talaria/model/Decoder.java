@@ -31,7 +31,7 @@ import java.util.stream.IntStream;
  */
 public final class Decoder implements AutoCloseable {
     /** Rows that follow one another through devices with layers of their own: enough to keep each busy. */
-    private static final int PIECE_ROWS = 128;
+    public static final int PIECE_ROWS = 128;
 
     private final ModelConfig config;
     private final DecoderOptions options;

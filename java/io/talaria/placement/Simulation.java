@@ -1,5 +1,6 @@
 package io.talaria.placement;
 
+import io.talaria.model.Decoder;
 import io.talaria.placement.Layout.Layer;
 import io.talaria.placement.ModelWork.LayerWork;
 import java.util.Arrays;
@@ -50,17 +51,31 @@ public final class Simulation {
 
     /** One token of one text, behind so many others. */
     public Time token(Layout layout, int before) {
-        return pass(layout, 1, before);
+        return pass(layout, 1, before, new double[workers.size()]);
     }
 
-    /** A prompt in one batch; empty if nobody knows how fast a device computes. */
+    /**
+     * A prompt in one batch; empty if nobody knows how fast a device computes. Where layers have several homes it goes through
+     * them in pieces, as {@link Decoder} has it: the first through all, and then whenever the slowest device is done with one.
+     */
     public Optional<Time> prompt(Layout layout, int rows) {
-        Time time = pass(layout, rows, rows / 2);
+        int pieces = rows < 2 * Decoder.PIECE_ROWS ? 1 : rows / Decoder.PIECE_ROWS;
+        double[] byHome = new double[workers.size()];
+        Time time = pass(layout, rows / pieces, rows / 2, byHome);
+        long homes = Arrays.stream(byHome).filter(seconds -> seconds > 0).count();
+        if (homes > 1) {
+            time = time.plus(working((pieces - 1) * slowest(byHome)));
+        } else {
+            time = pass(layout, rows, rows / 2, byHome);
+        }
         return Double.isNaN(time.total()) ? Optional.empty() : Optional.of(time);
     }
 
-    /** @param before positions that a row looks at, in the mean */
-    private Time pass(Layout layout, int rows, int before) {
+    /**
+     * @param before positions that a row looks at, in the mean
+     * @param byHome is added to: the seconds of the layers of each home
+     */
+    private Time pass(Layout layout, int rows, int before, double[] byHome) {
         int home = layout.layers().getFirst().home();
         Time time = new Time(0, 0, costs.stepMicroseconds() / 1e6);
         for (int i = 0; i < layout.layers().size(); i++) {
@@ -69,7 +84,9 @@ public final class Simulation {
                 time = time.plus(transfer(rows * work.hiddenBytes()));
                 home = layer.home();
             }
-            time = time.plus(layer(i, layer, rows, before));
+            Time taken = layer(i, layer, rows, before);
+            byHome[home] += taken.total();
+            time = time.plus(taken);
         }
         return time.plus(working(workers.get(home).seconds(work.endBytes(), 0)));
     }

@@ -16,6 +16,8 @@ import java.util.List;
 import java.util.OptionalDouble;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Against numbers that can be checked by hand. */
 class SimulationTest {
@@ -76,6 +78,27 @@ class SimulationTest {
                 .total();
         assertEquals(2 * 512, one, 1e-9);
         assertEquals(2.0, one / two, 1e-12);
+    }
+
+    /**
+     * A prompt goes through two halves in pieces of 128 rows: 4 pieces take the time of 5 halves, where one device takes that of
+     * 8; 16 pieces that of 17, of 32. A short one is not divided.
+     */
+    @ParameterizedTest
+    @CsvSource({"512, 1.6", "2048, 1.8824", "255, 1.0"})
+    void promptsFollowThroughLayers(int rows, double times) {
+        LayerWork layer = new LayerWork(0, 0, 0, 0, 0, 1e9);
+        ModelWork work = new ModelWork(Collections.nCopies(2, layer), 0, 0, 0, 2);
+        List<ExpertChoice> choices = Collections.nCopies(2, ExpertChoice.even(8, 2));
+        Simulation simulation = new Simulation(work, choices, pair(1, 1), new Costs(FREE, 0, 0));
+        List<List<Integer>> there = Collections.nCopies(8, List.of(1));
+        Layout halves = new Layout(List.of(new Layer.Whole(0, ALL_HERE), new Layer.Whole(1, there)));
+        double one = simulation
+                .prompt(layers(2, new Layer.Whole(0, ALL_HERE)), rows)
+                .orElseThrow()
+                .total();
+        double two = simulation.prompt(halves, rows).orElseThrow().total();
+        assertEquals(times, one / two, 1e-4);
     }
 
     /** Experts that are always used together do better apart, and a copy of one helps where they are not. */
