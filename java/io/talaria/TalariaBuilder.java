@@ -29,6 +29,9 @@ public final class TalariaBuilder {
     /** Rows of a batch at most, unless said otherwise. */
     public static final int DEFAULT_CHUNK = 128;
 
+    /** The same over several devices, which need rows to work at the same time. */
+    public static final int DEFAULT_CHUNK_OF_SEVERAL = 512;
+
     private static final int DEFAULT_PARALLEL = 8;
 
     private final ModelSource source;
@@ -100,7 +103,7 @@ public final class TalariaBuilder {
         return this;
     }
 
-    /** Rows of a batch at most: tokens of prompts and answers together. Default: 128, and 512 with {@link #streaming}. */
+    /** Rows of a batch at most: tokens of prompts and answers together. Default: 128; 512 over several devices. */
     public TalariaBuilder chunk(int rows) {
         chunk = OptionalInt.of(rows);
         return this;
@@ -146,7 +149,7 @@ public final class TalariaBuilder {
         try {
             Tokenizer tokenizer = model.tokenizer();
             int positions = positions(model.config().context());
-            EngineOptions engineOptions = new EngineOptions(positions, Math.min(parallel, chunk.orElse(DEFAULT_CHUNK)));
+            EngineOptions engineOptions = new EngineOptions(positions, Math.min(parallel, rows()));
             OpenOptions opening = new OpenOptions(threads);
             String first = devices.isEmpty() ? Backends.best() : devices.getFirst();
             PlanSetting plain = setting(first, positions, engineOptions);
@@ -163,14 +166,18 @@ public final class TalariaBuilder {
         }
     }
 
+    private int rows() {
+        return chunk.orElse(devices.size() > 1 ? DEFAULT_CHUNK_OF_SEVERAL : DEFAULT_CHUNK);
+    }
+
     private int positions(int trained) {
         if (context > trained) {
             throw new IllegalArgumentException(
                     "a context of " + context + " is more than the " + trained + " that the model was trained for");
         }
-        if (context < 0 || chunk.orElse(DEFAULT_CHUNK) < 1 || kvPositions < 0 || parallel < 1) {
+        if (context < 0 || rows() < 1 || kvPositions < 0 || parallel < 1) {
             throw new IllegalArgumentException("context " + context + ", KV positions " + kvPositions + ", chunk "
-                    + chunk.orElse(DEFAULT_CHUNK) + " and parallel " + parallel + " must be positive");
+                    + rows() + " and parallel " + parallel + " must be positive");
         }
         return context == 0 ? Math.min(trained, DEFAULT_CONTEXT) : context;
     }
@@ -188,7 +195,7 @@ public final class TalariaBuilder {
         Activations mode = activations != null ? activations : exact ? Activations.EXACT : Activations.INT8;
         TensorType cache = kvType != null ? kvType : exact ? TensorType.F32 : TensorType.F16;
         int blocks = DecoderOptions.blocksFor(Math.max(positions, kvPositions));
-        DecoderOptions options = DecoderOptions.of(mode, cache, blocks, chunk.orElse(DEFAULT_CHUNK));
+        DecoderOptions options = DecoderOptions.of(mode, cache, blocks, rows());
         return batchInvariant ? options.withBatchInvariance() : options;
     }
 }

@@ -82,18 +82,21 @@ final class PlanOptions {
             throw new BadArgumentException(
                     "--context " + positions + ": write 2 to the model's " + Math.min(trained, MAX_CONTEXT));
         }
-        return setting(choice, positions, slots);
+        boolean several = gpu == null
+                ? choice.devices().size() > 1
+                : !gpu.equals("all") && planned(choice).size() > 1;
+        int rows = several ? TalariaBuilder.DEFAULT_CHUNK_OF_SEVERAL : TalariaBuilder.DEFAULT_CHUNK;
+        return setting(choice, positions, slots, rows);
     }
 
-    private static PlanSetting setting(DeviceOptions.Choice choice, int positions, int slots) {
+    private static PlanSetting setting(DeviceOptions.Choice choice, int positions, int slots, int rows) {
         EngineOptions engine = new EngineOptions(positions, slots);
         int blocks = Math.multiplyExact(DecoderOptions.blocksFor(positions), slots);
-        DecoderOptions options =
-                DecoderOptions.of(choice.activations(), choice.kvType(), blocks, TalariaBuilder.DEFAULT_CHUNK);
+        DecoderOptions options = DecoderOptions.of(choice.activations(), choice.kvType(), blocks, rows);
         return new PlanSetting(
                 options,
                 decoder -> Engine.prepare(decoder, engine),
-                Optional.of(other -> setting(choice, Math.min(other, MAX_CONTEXT), slots)));
+                Optional.of(other -> setting(choice, Math.min(other, MAX_CONTEXT), slots, rows)));
     }
 
     /** The devices that are here, or those of the cards that were named. */
