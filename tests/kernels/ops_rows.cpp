@@ -102,6 +102,39 @@ void copy(Session& session, Way way, int64_t rows, int64_t row_words, int64_t ta
   }
 }
 
+// a to b; b, from its fourth word on, to the host; that to c; and then something else into a. Each copy has what the one before
+// it wrote.
+void copy_chain(Session& session, int64_t words) {
+  Batch batch = Batch::of(1);
+  Rig rig(session, Mode::HALF, batch);
+  int64_t size = batch.shape.rows * words + 3;  // for whole batches, of which one row is there
+  Words first = numbers(size, 6), other = numbers(size, 7);
+  Buffer& a = rig.plain("a", TALARIA_I32, {size}, first, Use::ADD);
+  Buffer& b = rig.plain("b", TALARIA_I32, {size}, other, Use::ADD);
+  Buffer& c = rig.plain("c", TALARIA_I32, {size}, other, Use::ADD);
+  Buffer& source = rig.plain("source", TALARIA_I32, {size}, other, Use::READ);
+  uint64_t host = rig.host(other);
+  auto copies = [&](uint64_t target, uint64_t from, int64_t from_word) {
+    rig.append(TALARIA_OP_COPY,
+               talaria_copy_args{.target = target, .source = from, .source_offset = from_word * 4, .row_bytes = words * 4});
+  };
+  copies(b.handle, a.handle, 0);
+  copies(host, b.handle, 3);
+  copies(c.handle, host, 0);
+  copies(a.handle, source.handle, 0);
+  rig.run();
+  auto expect = [&](const Buffer& buffer, const Words& row, int64_t from, const Words& behind) {
+    Words expected = behind;
+    std::copy_n(row.begin() + from, words, expected.begin());
+    if (Rig::words_of(buffer) != expected) wrong("%s: not what was copied there", buffer.label);
+  };
+  expect(a, other, 0, first);
+  expect(b, first, 0, other);
+  Words in_b = other;
+  std::copy_n(first.begin(), words, in_b.begin());
+  expect(c, in_b, 3, other);
+}
+
 void zero(Session& session, int64_t words, bool on_host) {
   Batch batch = Batch::of(1);
   Words full = numbers(words, 3);
@@ -140,6 +173,10 @@ void signal_and_wait(Session& session) {
   Buffer& target = rig.plain("target", TALARIA_I32, {33}, other, Use::WRITE);
   rig.append(TALARIA_OP_ZERO, talaria_zero_args{.target = target.handle});
   rig.append(TALARIA_OP_SIGNAL, talaria_event_args{.event = event});
+  rig.append(TALARIA_OP_WAIT, talaria_event_args{.event = event});
+  rig.append(TALARIA_OP_SIGNAL, talaria_event_args{.event = event});
+  rig.append(TALARIA_OP_SIGNAL, talaria_event_args{.event = event});
+  rig.append(TALARIA_OP_WAIT, talaria_event_args{.event = event});
   rig.append(TALARIA_OP_WAIT, talaria_event_args{.event = event});
   rig.append(TALARIA_OP_COPY, talaria_copy_args{.target = target.handle, .source = source.handle, .row_bytes = 32});
   rig.run();
@@ -182,6 +219,10 @@ void add_row_cases(CaseList& list) {
       list.add("copy", i == 3, text("%s %lld rows of %lld words", name, (long long)rows, (long long)width),
                [=](Session& s) { copy(s, way, rows, width, target, source); });
     }
+  }
+  for (int64_t words : {1, 33, 5000, 70000}) {
+    list.add("copy", true, text("of copies, %lld words", (long long)words),
+             [=](Session& s) { copy_chain(s, words); });
   }
   for (int64_t words : {1, 3, 64, 255, 100001}) {
     for (bool host : {false, true}) {
