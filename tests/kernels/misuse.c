@@ -11,7 +11,8 @@ world the;
 static const char* const call_names[CALLS] = {
     "backend_open", "device_count", "device_get_info", "device_open", "device_close", "device_get_memory", "read_bandwidth", "sync",
     "tensor_new",   "tensor_free",  "write",           "read",        "step_new",     "step_append",    "step_end",
-    "step_free",    "run",          "event_new",       "event_free",  "event_signal", "event_wait"};
+    "step_free",    "run",          "event_new",       "event_free",  "event_signal", "event_wait",
+    "event_abandon"};
 static const char* const op_names[OPS] = {
     "",     "embed", "attention_input", "attention", "attention_output", "route", "experts", "add_slots", "top_logits",
     "copy", "zero",  "signal",          "wait"};

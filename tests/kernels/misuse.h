@@ -87,6 +87,7 @@ typedef enum call {
   CALL_EVENT_FREE,
   CALL_EVENT_SIGNAL,
   CALL_EVENT_WAIT,
+  CALL_EVENT_ABANDON,
   CALLS
 } call;
 

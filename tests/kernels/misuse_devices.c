@@ -147,7 +147,7 @@ void act_on_events(dice* d) {
       break;
     }
     case 1: settle(d, CALL_EVENT_FREE, talaria_event_free(one_in(d, 2) ? any_handle(d, 0) : 0, asked), asked); break;
-    case 2:
+    case 2: settle(d, CALL_EVENT_ABANDON, talaria_event_abandon(one_in(d, 2) ? any_handle(d, 0) : event, asked), asked); break;
     case 3:
     case 4: settle(d, CALL_EVENT_SIGNAL, talaria_event_signal(event, asked), asked); break;
     default: {

@@ -167,16 +167,18 @@ public final class Bench {
         int rows = decoder.options().maxRows();
         for (int at = 0; at < tokens; at += rows) {
             int count = Math.min(rows, tokens - at);
-            step(begin + at, count, rows);
-            count(count);
+            count(step(begin + at, count, rows));
         }
     }
 
-    void step(int position, int rows, int capacity) {
-        decoder.run(batch(position, rows, capacity));
+    /** @return of how many rows the choice of experts can be read */
+    int step(int position, int rows, int capacity) {
+        int last = decoder.runInPieces(
+                batch(position, rows, capacity), decoder.options().topK());
         if (Float.isNaN(decoder.top(1).logSumExp(0))) {
             throw new MeaninglessException("the model's numbers broke down (NaN logits): nothing was measured");
         }
+        return last;
     }
 
     private static BatchShape shape(int capacity, int blocks) {

@@ -57,7 +57,7 @@ final class BatchRunner {
                 decoder.config().vocabulary());
         Batch batch = batches.computeIfAbsent(shape(rows, shares.size(), adjustments), Batch::new);
         fill(batch, shares);
-        decoder.run(batch, k);
+        decoder.runInPieces(batch, k);
         if (wanted > 0) {
             top = decoder.top(wanted, k);
         } else {

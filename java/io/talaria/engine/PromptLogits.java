@@ -59,7 +59,7 @@ public final class PromptLogits {
                     }
                 }
             }
-            decoder.run(batch);
+            decoder.runInPieces(batch, decoder.options().topK());
             hand(decoder, positions, sink);
         }
     }

@@ -185,7 +185,21 @@ public final class Decoder implements AutoCloseable {
 
     /** The same for the k best tokens of each wanted row, 1 to 1024 and at most the vocabulary. */
     public void run(Batch batch, int k) {
-        run(pass(batch.shape(), k, Verb.ALL, batch.rows()), batch);
+        run(pass(batch.shape(), k, Verb.ALL, batch.rows()), List.of(batch));
+    }
+
+    /**
+     * The same, where layers are on several devices in pieces of the batch that follow one another through them: while one
+     * device has a piece the one before it has the next. Results are the same; activations, and the choice of experts, are
+     * those of the last piece.
+     *
+     * @return how many rows that has
+     */
+    public int runInPieces(Batch batch, int k) {
+        Pass pass = pass(batch.shape(), k, Verb.ALL, batch.rows());
+        List<Batch> pieces = pass.reloads() ? List.of(batch) : pieces(batch); // each would fetch experts anew
+        run(pass, pieces);
+        return pieces.getLast().rows();
     }
 
     /**
@@ -193,13 +207,12 @@ public final class Decoder implements AutoCloseable {
      * and the cache what was left there.
      */
     public void run(Batch batch, Set<Verb> verbs) {
-        run(pass(batch.shape(), options.topK(), Set.copyOf(verbs), batch.rows()), batch);
+        run(pass(batch.shape(), options.topK(), Set.copyOf(verbs), batch.rows()), List.of(batch));
     }
 
-    private void run(Pass pass, Batch batch) {
+    private void run(Pass pass, List<Batch> pieces) {
         try {
-            // Each piece would fetch the experts anew.
-            for (Batch piece : pass.reloads() ? List.of(batch) : pieces(batch)) {
+            for (Batch piece : pieces) {
                 pass.run(piece);
             }
         } catch (DeviceException e) {
@@ -210,10 +223,7 @@ public final class Decoder implements AutoCloseable {
         }
     }
 
-    /**
-     * The batch, or, where layers are on several devices, pieces of it that follow one another through them: while one device
-     * has a piece the one before it has the next. A row's results do not depend on which others are with it.
-     */
+    /** The wanted rows are all in the last piece. A row's results do not depend on which others are with it. */
     private List<Batch> pieces(Batch batch) {
         long homes = placement.layers().stream()
                 .mapToInt(LayerPlace::home)

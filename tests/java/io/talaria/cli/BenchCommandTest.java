@@ -17,6 +17,8 @@ import java.util.List;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -156,6 +158,30 @@ class BenchCommandTest {
         Captured refused = Captured.run("bench", "--synthetic", "nano:Q8_0", "--svg", folder.toString());
         assertEquals(2, refused.code());
         assertTrue(refused.err().contains("is a folder"), refused.err());
+    }
+
+    /** Prompts go through two devices in pieces; whose routing is looked at all the same. */
+    @ParameterizedTest
+    @ValueSource(strings = {"layers", "ffn", "tensor", "experts"})
+    void severalDevicesAreMeasured(String split) {
+        JsonNode report = json(
+                "bench",
+                "--synthetic",
+                "nano:Q8_0",
+                "--device",
+                "cpu,cpu",
+                "--split",
+                split,
+                "-p",
+                "300",
+                "-n",
+                "2",
+                "-r",
+                "1");
+        assertEquals(2, report.get("tests").size());
+        for (JsonNode test : report.get("tests")) {
+            assertTrue(test.get("tokens_per_second").asDouble() > 0, report::toString);
+        }
     }
 
     @Test

@@ -283,13 +283,14 @@ final class HostileCaller {
 
     private void actOnEvent() {
         long any = oneIn(4) ? anyHandle(0) : event;
-        switch (random.nextInt(4)) {
+        switch (random.nextInt(5)) {
             case 0 -> {
                 code(NativeCall.EVENT_FREE, Native.talaria_event_free(any, ask()));
                 code(NativeCall.EVENT_FREE, Native.talaria_event_free(event, ask()));
                 event = handle(NativeCall.EVENT_NEW, Native.talaria_event_new(ask()));
             }
             case 1 -> code(NativeCall.EVENT_WAIT, Native.talaria_event_wait(any, oneIn(8) ? -1 : 0, ask()));
+            case 2 -> code(NativeCall.EVENT_ABANDON, Native.talaria_event_abandon(any, ask()));
             default -> code(NativeCall.EVENT_SIGNAL, Native.talaria_event_signal(any, ask()));
         }
     }

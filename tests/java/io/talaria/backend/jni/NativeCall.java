@@ -22,5 +22,6 @@ enum NativeCall {
     EVENT_NEW,
     EVENT_FREE,
     EVENT_SIGNAL,
-    EVENT_WAIT
+    EVENT_WAIT,
+    EVENT_ABANDON
 }
