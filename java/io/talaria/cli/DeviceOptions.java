@@ -16,7 +16,7 @@ final class DeviceOptions {
             names = "--device",
             paramLabel = "DEVICE",
             description = "Where to compute: cpu, reference, cuda:0 and so on, or, to split a model, a list such as"
-                    + " cuda:0,cuda:1,cpu. Default: the best one here.")
+                    + " cuda:0,cuda:1,cpu. Default: the best one here, with others if it has no room.")
     private String device;
 
     @Option(

@@ -27,7 +27,8 @@ final class SplitOptions {
             description =
                     "Over several devices: experts (spread over all of them, everything else on the first), layers (one"
                             + " after the other), ffn (like experts, but each device has a part of every expert), tensor"
-                            + " (like ffn, but each device has a part of attention, too), or auto (what 'experts simulate' finds fastest for one text, after measuring the devices)."
+                            + " (like ffn, but each device has a part of attention, too), or auto (what 'experts"
+                            + " simulate' finds fastest for one text, after measuring the devices)."
                             + " Default: experts.")
     private String split;
 

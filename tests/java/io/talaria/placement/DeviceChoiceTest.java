@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 
 /** Where nobody named devices, the cpu takes the experts that the best one has no room for, and only then. */
@@ -41,19 +42,30 @@ class DeviceChoiceTest {
         return new PlanDevice(name, cpu.standIn(), free, 0, OptionalDouble.empty(), host);
     }
 
-    private static boolean needsHost(long free, long hostFree) throws IOException {
+    /** @param free of each GPU */
+    private static int needed(long hostFree, long... free) throws IOException {
+        List<PlanDevice> own = LongStream.of(free)
+                .mapToObj(bytes -> device("hip:0", bytes, false))
+                .toList();
         try (Model model = model()) {
-            return DeviceChoice.needsHost(
-                    model, device("metal:0", free, false), device("cpu:0", hostFree, true), BY_ROOM, SETTING);
+            return DeviceChoice.needed(model, own, device("cpu:0", hostFree, true), BY_ROOM, SETTING);
         }
     }
 
     @Test
     void theCpuIsTakenWhereItHelps() throws IOException {
-        assertFalse(needsHost(GIB, GIB), "all of it fits");
-        assertTrue(needsHost(10_000_000, GIB), "some experts do not");
-        assertFalse(needsHost(10_000_000, 1_000_000), "they fit nowhere");
-        assertFalse(needsHost(100_000, GIB), "not even what is no expert fits");
+        assertEquals(1, needed(GIB, GIB), "all of it fits");
+        assertEquals(2, needed(GIB, 10_000_000), "some experts do not");
+        assertEquals(1, needed(1_000_000, 10_000_000), "they fit nowhere");
+        assertEquals(1, needed(GIB, 100_000), "not even what is no expert fits");
+    }
+
+    @Test
+    void otherGpusComeBeforeTheCpu() throws IOException {
+        assertEquals(1, needed(GIB, GIB, GIB), "one is enough");
+        assertEquals(2, needed(GIB, 10_000_000, 10_000_000), "two are");
+        assertEquals(3, needed(GIB, 6_000_000, 6_000_000), "the cpu has what two have no room for");
+        assertEquals(1, needed(1_000_000, 6_000_000, 2_000_000), "they fit nowhere");
     }
 
     @Test
@@ -78,6 +90,14 @@ class DeviceChoiceTest {
             assertTrue(notice.contains(moved + " of 32 experts are computed by the cpu"), notice);
             assertTrue(notice.contains("'sudo sysctl iogpu.wired_limit_mb=29696'"), notice);
             assertFalse(DeviceChoice.notice(plan, 3 * GIB).contains("sysctl"), "that Mac has not so much");
+
+            List<PlanDevice> three = List.of(
+                    device("hip:0", 6_000_000, false), device("hip:1", 6_000_000, false), device("cpu:0", GIB, true));
+            String all = DeviceChoice.notice(new Planner(model, three, BY_ROOM).plan(SETTING), 32 * GIB);
+            assertTrue(all.startsWith("hip:0, hip:1 have no room for all of the model: "), all);
+            List<PlanDevice> two = List.of(device("hip:0", 10_000_000, false), device("hip:1", 10_000_000, false));
+            String spread = DeviceChoice.notice(new Planner(model, two, BY_ROOM).plan(SETTING), 32 * GIB);
+            assertEquals("hip:0 has no room for all of the model: its experts are spread over hip:0, hip:1.", spread);
         }
     }
 }
