@@ -42,6 +42,7 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -110,10 +111,11 @@ class SplitTest {
         bitsOfOne(NANO, prompt, three, Activations.INT8, chunk);
     }
 
-    /** Two of OpenCL's devices, which PoCL makes of one processor: in a process of its own, as a driver looks but once. */
-    @Test
-    void twoDevicesOfOpenClShareAModel() throws Exception {
-        assumeHere(List.of("opencl:0"));
+    /** Two devices of one kind, in a process of its own, as a backend counts its devices but once. */
+    @ParameterizedTest
+    @CsvSource({"opencl, POCL_DEVICES, pthread pthread", "simt, TALARIA_SIMT_DEVICES, 2"})
+    void twoDevicesOfAKindShareAModel(String backend, String variable, String value) throws Exception {
+        assumeHere(List.of(backend + ":0"));
         ProcessBuilder builder = new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:+UseSerialGC",
@@ -121,37 +123,40 @@ class SplitTest {
                 "--enable-native-access=ALL-UNNAMED",
                 "-cp",
                 System.getProperty("java.class.path"),
-                TwoOpenClDevices.class.getName());
-        builder.environment().put("POCL_DEVICES", "pthread pthread");
+                TwoDevices.class.getName(),
+                backend);
+        builder.environment().put(variable, value);
         Process process = builder.redirectErrorStream(true).start();
         String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         int code = process.waitFor();
-        Assumptions.assumeFalse(out.contains(TwoOpenClDevices.ONE), "not tested: OpenCL has one device alone");
+        Assumptions.assumeFalse(out.contains(TwoDevices.ONE), "not tested: " + backend + " has one device alone");
         assertEquals(0, code, out);
-        assertTrue(out.contains(TwoOpenClDevices.PASSED), out);
+        assertTrue(out.contains(TwoDevices.PASSED), out);
     }
 
     /** The main class of that process. */
-    static final class TwoOpenClDevices {
+    static final class TwoDevices {
         static final String ONE = "there is but one device";
         static final String PASSED = "all results are as they should be";
 
-        private TwoOpenClDevices() {}
+        private TwoDevices() {}
 
         public static void main(String[] args) throws IOException {
+            String first = args[0] + ":0";
+            String second = args[0] + ":1";
             boolean two = Backends.all().stream()
                     .flatMap(backend -> backend.devices().stream())
-                    .anyMatch(info -> info.device().equals("opencl:1"));
+                    .anyMatch(info -> info.device().equals(second));
             if (!two) {
                 System.out.println(ONE);
                 return;
             }
-            List<String> names = List.of("opencl:0", "opencl:1");
-            // One file, mode and chunk: each device has its kernels compiled.
+            List<String> names = List.of(first, second);
+            // One file, mode and chunk: each device of OpenCL has its kernels compiled.
             Prompt prompt = GoldenModels.prompts(WIDE).get(1);
             bitsOfOne(WIDE, prompt, names, Activations.INT8, 9);
             within(WIDE, names, Activations.INT8, prompt, 9, config -> columns(config, List.of(512, 768)));
-            List<String> three = List.of("cpu", "opencl:1", "opencl:0");
+            List<String> three = List.of("cpu", second, first);
             within(WIDE, three, Activations.INT8, prompt, 9, config -> columns(config, List.of(512, 512, 256)));
             System.out.println(PASSED);
         }
