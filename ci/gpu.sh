@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # What a GPU machine can show and no other: that the kernels compute right on it, and how fast.
 # Needs bash, awk and coreutils there; from an unpacked distribution no JDK, Maven or network.
-# Usage: ci/gpu.sh --stage validate|bench|sanitize|peer [option]...
+# Usage: ci/gpu.sh --stage validate|bench|sanitize|peer|split [option]...
 #   --device DEVICE    Default: cuda:0
 #   --dist DIR         an unpacked distribution; else the one that this script lies in, or the project
 #   --out DIR          where reports go. Default: gpu-report
 #   --budget SECONDS   ends a stage after so long; the same command again goes on from there. Default: 440
-#   --shape SHAPE, --layers N, --formats 'Q4_K_M …', --depths '0 …', --repeat N   what bench and peer measure
+#   --second DEVICE    what split has beside --device. Default: the same once more, as two devices of one GPU
+#   --shape SHAPE, --layers N, --formats 'Q4_K_M …', --depths '0 …', --repeat N   what bench, peer and split measure
 #   --peer-bin FILE    llama.cpp's llama-bench
 #   --fresh            forgets what the stage has already
 # Writes DIR/STAGE/*.json, and of all stages DIR/report.json and DIR/report.md. Exit codes: 0 done, 1 something failed,
@@ -19,18 +20,19 @@ fail() {
   exit "$1"
 }
 
-stage='' device=cuda:0 dist=$here out=gpu-report budget=440 shape=mixtral-8x7b layers='' repeat=3 peer='' fresh=''
+stage='' device=cuda:0 dist=$here out=gpu-report budget=440 shape=mixtral-8x7b layers='' repeat=3 peer='' fresh='' second=''
 formats='Q4_K_M Q6_K Q8_0 F16' depths='0 4096 16384'
 command_line="ci/gpu.sh $*"
 while [ $# -gt 0 ]; do
   case $1 in
-    --help | -h) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help | -h) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --fresh) fresh=1; shift; continue ;;
   esac
   [ $# -ge 2 ] || fail 2 "'$1' is no option, or lacks its value; see --help"
   case $1 in
     --stage) stage=$2 ;;
     --device) device=$2 ;;
+    --second) second=$2 ;;
     --dist) dist=$2 ;;
     --out) out=$2 ;;
     --budget) budget=$2 ;;
@@ -44,7 +46,8 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
-case $stage in validate | bench | sanitize | peer) ;; *) fail 2 'write --stage validate, bench, sanitize or peer' ;; esac
+case $stage in validate | bench | sanitize | peer | split) ;; *) fail 2 'write --stage validate, bench, sanitize, peer or split' ;; esac
+second=${second:-$device}
 case $budget$repeat in *[!0-9]*) fail 2 '--budget and --repeat are numbers' ;; esac
 dist=$(cd "$dist" 2>/dev/null && pwd -P) || fail 2 '--dist is no folder'
 platform=linux-x86_64 suffix=so
@@ -331,6 +334,56 @@ stage_peer() {
   done
 }
 
+# --- split --------------------------------------------------------------------------------------------------------------
+
+# same MODEL SPLIT: a golden prompt's logits over two devices, which must be those of one to the bit.
+same() {
+  local tokens
+  tokens=$(tokens "$golden/${1%%-*}.json" 0)
+  "$talaria" logits "$golden/$1.gguf" --tokens "$tokens" --device "$device" --chunk 7 --out "$scratch/one.f32" --json > /dev/null || return
+  "$talaria" logits "$golden/$1.gguf" --tokens "$tokens" --device "$device,$second" --split "$2" --chunk 7 \
+    --out "$scratch/two.f32" --json > /dev/null || return
+  cmp "$scratch/one.f32" "$scratch/two.f32" >&2 && printf '{"equal_bytes": %d}\n' "$(wc -c < "$scratch/two.f32")"
+}
+
+# overhead SPLIT: what a layer takes longer over two devices of one GPU than on one, from the reports of both.
+overhead() {
+  local count
+  count=$("$talaria" plan --shape "$shape:$first_format" ${layer_args[@]+"${layer_args[@]}"} --device "$device" --json |
+    sed -n 's/.*"layers" : \([0-9]*\).*/\1/p' | head -n 1)
+  awk -v layers="$count" '
+    /"test" :/ { writing = /"tg/ }
+    writing && /"tokens_per_second" :/ { gsub(/[^0-9.]/, ""); us[++n] = 1e6 / $0; writing = 0 }
+    END {
+      if (n != 2 || layers < 1) exit 1
+      printf "{\"layers\": %d, \"one_us\": %.1f, \"two_us\": %.1f, \"overhead_us_per_layer\": %.2f}\n", layers, us[1], us[2], (us[2] - us[1]) / layers
+    }' "$out/split/one.json" "$out/split/$1.json"
+}
+
+# Two devices, or one GPU as two: equal results, and what exchanges cost.
+stage_split() {
+  local split first_format=${formats%% *}
+  export -f same overhead tokens
+  export golden talaria device second scratch shape first_format out
+  for split in experts layers; do # whole experts and layers are the same bits wherever they are
+    [ "${device%%:*}" != "${second%%:*}" ] || step "same-$split" bash -c 'same "$@"' same wide-Q6_K "$split"
+  done
+  step link "$talaria" experts simulate --shape "$shape:$first_format" ${layer_args[@]+"${layer_args[@]}"} \
+    --device "$device,$second" --json
+  step one "$talaria" bench --synthetic "$shape:$first_format" ${layer_args[@]+"${layer_args[@]}"} --device "$device" -p 512 -n 128 \
+    -r "$repeat" --json
+  for split in experts ffn tensor layers; do
+    step "$split" "$talaria" bench --synthetic "$shape:$first_format" ${layer_args[@]+"${layer_args[@]}"} \
+      --device "$device,$second" --split "$split" -p 512 -n 128 -r "$repeat" --json
+    [ "$device" != "$second" ] || ! known "$split" || step "overhead-$split" bash -c 'layer_args=('"${layers:+--layers $layers}"'); overhead "$@"' overhead "$split"
+  done
+  case $device in
+    cpu*) ;;
+    *) step half-on-cpu "$talaria" bench --synthetic "$shape:$first_format" ${layer_args[@]+"${layer_args[@]}"} --device "$device" \
+      --cpu-experts 4 -p 512 -n 32 -r 1 --json ;;
+  esac
+}
+
 # --- reports ------------------------------------------------------------------------------------------------------------
 
 report_json() {
@@ -338,7 +391,7 @@ report_json() {
   printf '{"date": "%s",\n"command": %s,\n"machine":\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(quoted "$command_line")"
   cat "$out/machine.json"
   printf ',\n"stages": {'
-  for folder in validate bench sanitize peer; do
+  for folder in validate bench sanitize peer split; do
     [ -d "$out/$folder" ] || continue
     printf '%s\n"%s": [' "$separator" "$folder"
     separator=, inner=''
@@ -372,6 +425,10 @@ summary() {
     /^  "unsupported" :/ { result = passed " passed, " failed " failed, " value($0) " unsupported" }
     /"median_nmse":/ { match($0, /"median_nmse": [^,]*/); median = substr($0, RSTART + 15, RLENGTH - 15)
       match($0, /"bound": [^,]*/); result = "median error " median " of " substr($0, RSTART + 9, RLENGTH - 9) }
+    /"overhead_us_per_layer":/ { match($0, /per_layer": [^}]*/); result = substr($0, RSTART + 12, RLENGTH - 12) " us per layer" }
+    /"equal_bytes":/ { result = "equal to the bit" }
+    /"gb_s" :/ && link == "" { link = value($0) }
+    /"microseconds" :/ && link != "" && result == "" { result = sprintf("%.3g GB/s, %.3g us a transfer", link, value($0)) }
     /^"op  / { n = split($0, lines, /\\n/); result = lines[n]; sub(/"$/, "", result); gsub(/ +/, " ", result) }
     END {
       if (result == "" || outcome != "passed") result = result (result == "" ? "" : "; ") last
@@ -417,7 +474,7 @@ report_markdown() {
   local folder file
   printf '# %s\n\n%s on %s, driver %s, commit %s, %s\n' "$device_name" "$device" "$(uname -srm)" "${driver:-none}" "$commit" \
     "$(date -u +%Y-%m-%d)"
-  for folder in validate bench sanitize peer; do
+  for folder in validate bench sanitize peer split; do
     ls "$out/$folder"/*.json > /dev/null 2>&1 || continue
     printf '\n## %s\n\n| step | outcome | seconds | result |\n|---|---|---|---|\n' "$folder"
     for file in "$out/$folder"/*.json; do

@@ -32,14 +32,19 @@ class GpuScriptTest {
                   *Q6_K*) [ -e "$here/repaired" ] || { echo 'talaria: it broke' >&2; exit 1; } ;;
                   *Q8_0*) sleep 30 ;;
                 esac
-                printf '{\\n  "tests" : [ {\\n    "test" : "tg128",\\n    "tokens_per_second" : 12.5,\\n'
+                speed=12.5
+                case "$*" in *ffn*) speed=12.4 ;; esac
+                printf '{\\n  "tests" : [ {\\n    "test" : "tg128",\\n    "tokens_per_second" : %s,\\n' "$speed"
                 printf '    "bandwidth_fraction" : 0.5\\n  } ]\\n}\\n' ;;
+              plan) printf '{\\n  "devices" : [ {\\n    "layers" : 32\\n  } ]\\n}\\n' ;;
               validate) printf '{\\n  "passed" : 3,\\n  "failed" : 0,\\n  "unsupported" : 0\\n}\\n' ;;
               synthesize) echo made > "$2" ;;
               logits)
                 model=$(basename "$2" .gguf)
+                all=$*
                 while [ $# -gt 0 ]; do [ "$1" != --out ] || out=$2; shift; done
                 cp "$here/tests/data/golden/$model.0.logits.f32" "$out"
+                case "$*$all" in *layers*) echo more >> "$out" ;; esac
                 printf '{\\n  "columns" : 512\\n}\\n' ;;
             esac
             """;
@@ -184,6 +189,29 @@ class GpuScriptTest {
                 4,
                 run("--stage", "peer", "--device", "gpu:0", "--peer-bin", "/nowhere")
                         .code());
+    }
+
+    /** The stand-in gives other logits over layers, and is slower with ffn: 1 / 12.4 - 1 / 12.5 s over 32 layers. */
+    @Test
+    void twoDevicesAreComparedWithOne() throws Exception {
+        Path golden = Files.createDirectories(dist().resolve("tests/data/golden"));
+        for (String name : List.of("wide-Q6_K.gguf", "wide-Q6_K.0.logits.f32", "wide.json")) {
+            Files.copy(TestData.golden(name), golden.resolve(name));
+        }
+        Outcome outcome = run("--stage", "split", "--device", "gpu:0", "--formats", "Q4_K_M");
+        assertEquals(1, outcome.code(), outcome.out());
+        String markdown = Files.readString(folder.resolve("report").resolve("report.md"));
+        assertTrue(markdown.matches("(?s).*\\| same-experts \\| passed \\| \\d+ \\| equal to the bit \\|.*"), markdown);
+        assertTrue(markdown.contains("| same-layers | failed | "), markdown);
+        assertTrue(
+                markdown.matches("(?s).*\\| overhead-ffn \\| passed \\| \\d+ \\| 20.16 us per layer \\|.*"), markdown);
+        String calls = Files.readString(dist().resolve("calls"));
+        assertTrue(calls.contains("--device gpu:0,gpu:0 --split tensor "), calls);
+        assertTrue(calls.contains("--device gpu:0 --cpu-experts 4 "), calls);
+        run("--stage", "split", "--device", "gpu:0", "--second", "other:1", "--formats", "Q4_K_M", "--fresh");
+        String later = Files.readString(dist().resolve("calls")).substring(calls.length());
+        assertTrue(later.contains("--device gpu:0,other:1 --split ffn "), later);
+        assertTrue(!later.contains("logits") && !later.contains("plan "), later);
     }
 
     /** Every golden prompt against exact logits: those of the prompt pass, those of another do not. */
