@@ -103,7 +103,7 @@ public final class TalariaBuilder {
         return this;
     }
 
-    /** Rows of a batch at most: tokens of prompts and answers together. Default: 128; 512 over several devices. */
+    /** Rows of a batch at most: tokens of prompts and answers together. Default: 128; 512 over several devices that are named. */
     public TalariaBuilder chunk(int rows) {
         chunk = OptionalInt.of(rows);
         return this;

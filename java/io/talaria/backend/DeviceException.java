@@ -16,6 +16,9 @@ public final class DeviceException extends RuntimeException {
         LOST
     }
 
+    /** How the message ends where a device has waited for another that has failed; native code has the same words. */
+    public static final String WAITED_IN_VAIN = "the device whose signal this one waited for has failed";
+
     private final Kind kind;
 
     public DeviceException(Kind kind, String message) {
@@ -30,6 +33,11 @@ public final class DeviceException extends RuntimeException {
 
     public Kind kind() {
         return kind;
+    }
+
+    /** Whether it only says that another device has failed, for which this one has waited. */
+    public boolean waitedInVain() {
+        return getMessage().endsWith(WAITED_IN_VAIN);
     }
 
     /** A wrong argument. */

@@ -80,8 +80,8 @@ final class ExpertsSimulateCommand implements Callable<Integer> {
             opened.requireExperts();
             List<String> says = new ArrayList<>();
             List<ExpertChoice> choices = choices(opened.config(), says);
-            PlanSetting setting = target.setting(opened, choice, 1);
             List<PlanDevice> planned = target.planned(choice);
+            PlanSetting setting = target.setting(opened, choice, 1, planned.size());
             Speeds speeds = target.gpu() == null ? Speeds.present(choice, assumed) : Speeds.planned(planned, assumed);
             ModelWork work = ModelWork.of(opened, setting.options().kvType());
             Simulation simulation = new Simulation(work, choices, speeds.workers(), speeds.costs());
@@ -109,10 +109,11 @@ final class ExpertsSimulateCommand implements Callable<Integer> {
                 .findFirst()
                 .orElseThrow(
                         () -> new BadArgumentException("--placement-out: name several devices to place experts on"));
-        return byUse.layout()
-                .flatMap(Layout::placement)
-                .orElseThrow(
-                        () -> new BadArgumentException("--placement-out: the experts do not fit on these devices"));
+        if (byUse.problem().isPresent()) {
+            throw new BadArgumentException("--placement-out: the experts do not fit on these devices: "
+                    + byUse.problem().get());
+        }
+        return byUse.layout().flatMap(Layout::placement).orElseThrow();
     }
 
     private List<ExpertChoice> choices(ModelConfig config, List<String> says) throws IOException {

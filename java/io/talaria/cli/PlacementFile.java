@@ -1,5 +1,6 @@
 package io.talaria.cli;
 
+import io.talaria.backend.DeviceException;
 import io.talaria.gguf.AtomicFile;
 import io.talaria.model.Model;
 import io.talaria.model.ModelConfig;
@@ -73,6 +74,9 @@ record PlacementFile(Path path, List<String> devices, List<JsonNode> layers) {
             if (node.has("experts") == node.has("columns")) {
                 throw bad(layer, "it has to have either 'experts' or 'columns'");
             }
+            if (node.has("kv_heads") && !node.has("columns")) {
+                throw bad(layer, "it has 'kv_heads', and so has to have 'columns'");
+            }
             LayerPlace place = node.has("columns")
                     ? divided(layer, home.asInt(), node)
                     : new LayerPlace(home.asInt(), experts(layer, node.get("experts"), config.experts()));
@@ -83,7 +87,13 @@ record PlacementFile(Path path, List<String> devices, List<JsonNode> layers) {
             }
             places.add(place);
         }
-        return new Placement(places);
+        Placement placement = new Placement(places);
+        try {
+            placement.check(model, devices.size());
+        } catch (DeviceException e) {
+            throw new ModelException(path + ": " + e.getMessage());
+        }
+        return placement;
     }
 
     private LayerPlace divided(int layer, int home, JsonNode node) throws ModelException {

@@ -66,7 +66,8 @@ final class PlanCommand implements Callable<Integer> {
                 : target.devices().chooseFor("cuda");
         try (Model opened = target.open()) {
             opened.requireExperts();
-            PlanSetting setting = target.setting(opened, choice, slots);
+            int devices = all ? 1 : planDevices(choice).size();
+            PlanSetting setting = target.setting(opened, choice, slots, devices);
             return all ? table(opened, setting) : plan(opened, choice, setting);
         }
     }

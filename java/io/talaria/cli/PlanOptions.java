@@ -74,18 +74,18 @@ final class PlanOptions {
         return synthetic.named() ? synthetic.open() : ModelPath.openOrDefault(model);
     }
 
-    /** @param slots texts at once, each with a whole context */
-    PlanSetting setting(Model opened, DeviceOptions.Choice choice, int slots) {
+    /**
+     * @param slots texts at once, each with a whole context
+     * @param count of devices
+     */
+    PlanSetting setting(Model opened, DeviceOptions.Choice choice, int slots, int count) {
         int trained = opened.config().context();
         int positions = context == null ? Math.min(trained, TalariaBuilder.DEFAULT_CONTEXT) : context;
         if (positions < 2 || positions > trained || positions > MAX_CONTEXT) {
             throw new BadArgumentException(
                     "--context " + positions + ": write 2 to the model's " + Math.min(trained, MAX_CONTEXT));
         }
-        boolean several = gpu == null
-                ? choice.devices().size() > 1
-                : !gpu.equals("all") && planned(choice).size() > 1;
-        int rows = several ? TalariaBuilder.DEFAULT_CHUNK_OF_SEVERAL : TalariaBuilder.DEFAULT_CHUNK;
+        int rows = count > 1 ? TalariaBuilder.DEFAULT_CHUNK_OF_SEVERAL : TalariaBuilder.DEFAULT_CHUNK;
         return setting(choice, positions, slots, rows);
     }
 

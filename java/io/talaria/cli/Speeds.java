@@ -9,6 +9,7 @@ import io.talaria.placement.LinkProbe;
 import io.talaria.placement.PlanDevice;
 import io.talaria.placement.Worker;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -22,6 +23,7 @@ import java.util.OptionalDouble;
  */
 record Speeds(List<Worker> workers, Costs costs, List<String> assumptions, Optional<LinkProbe.Result> probe) {
     private static final long READ_BYTES = 256L << 20;
+    private static final double ROW_BYTES = 16384;
     private static final double OF_NOMINAL = 0.8;
     private static final double OF_MEASURED = 0.9;
     /** Where nobody knows: all devices are alike. */
@@ -144,7 +146,7 @@ record Speeds(List<Worker> workers, Costs costs, List<String> assumptions, Optio
         return opened.stream()
                 .skip(1)
                 .map(away -> LinkProbe.measure(opened.getFirst(), away))
-                .max((a, b) -> Double.compare(a.link().microseconds(), b.link().microseconds()));
+                .max(Comparator.comparing(result -> result.link().seconds(ROW_BYTES)));
     }
 
     private static String format(String text, Object... values) {

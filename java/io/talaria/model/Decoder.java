@@ -33,6 +33,9 @@ public final class Decoder implements AutoCloseable {
     /** Rows that follow one another through devices with layers of their own: enough to keep each busy. */
     public static final int PIECE_ROWS = 128;
 
+    /** From so many rows on the parts of divided experts travel as their sum. */
+    public static final int SUMMED_ROWS = ForwardPass.SUMMED_ROWS;
+
     private final ModelConfig config;
     private final DecoderOptions options;
     private final Placement placement;
@@ -220,6 +223,9 @@ public final class Decoder implements AutoCloseable {
         } catch (IOException e) {
             recover();
             throw new UncheckedIOException(e.getMessage(), e);
+        } catch (RuntimeException | Error e) {
+            recover(); // or those that are queued would wait for those that are not
+            throw e;
         }
     }
 
@@ -275,15 +281,24 @@ public final class Decoder implements AutoCloseable {
                 .filter(device -> !device.lost())
                 .map(device -> (Runnable) device::sync)
                 .toList();
-        List<DeviceException> failures = waits.isEmpty() ? List.of() : together.run(waits, failure -> {});
-        passes.values().forEach(Pass::close);
+        List<DeviceException> failures =
+                new ArrayList<>(waits.isEmpty() ? List.of() : together.run(waits, failure -> {}));
+        List<Pass> ended = List.copyOf(passes.values());
         passes.clear();
+        for (Pass pass : ended) {
+            try {
+                pass.close();
+            } catch (DeviceException e) {
+                failures.add(e);
+            }
+        }
         return failures;
     }
 
-    /** The first, if they are as grave. */
+    /** The first, if they are as grave; rather any than one that only says that another has failed. */
     private static DeviceException graver(DeviceException first, DeviceException second) {
-        return isGraver(second.kind(), first.kind()) ? second : first;
+        boolean vain = first.waitedInVain() && !second.waitedInVain();
+        return vain || isGraver(second.kind(), first.kind()) ? second : first;
     }
 
     private static boolean isGraver(DeviceException.Kind kind, DeviceException.Kind than) {

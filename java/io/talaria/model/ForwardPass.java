@@ -2,6 +2,7 @@ package io.talaria.model;
 
 import io.talaria.backend.BatchShape;
 import io.talaria.backend.DecoderOps;
+import io.talaria.backend.DeviceInfo;
 import io.talaria.backend.Tensor;
 import io.talaria.model.DecoderPart.AttentionLayer;
 import io.talaria.model.Pass.Rows;
@@ -14,7 +15,7 @@ import java.util.function.Function;
 /** The forward pass: what every device computes, in which order, and what travels between them. */
 final class ForwardPass {
     /** From how many rows on a device adds up its parts of the slots before they travel: then bytes cost more than launches. */
-    private static final int SUMMED_ROWS = 16;
+    static final int SUMMED_ROWS = 16;
 
     private final Pass pass;
     private final ModelConfig config;
@@ -217,11 +218,11 @@ final class ForwardPass {
     }
 
     /**
-     * Every device by itself, if all are of one backend: what it computes is the same bits. Others may differ in the last
-     * bits of h, and so in who is chosen where two experts are all but even: then the home decides.
+     * Every device by itself, if all are of one backend and one make: what they compute is the same bits. Others may differ in
+     * the last bits of h, and so in who is chosen where two experts are all but even: then the home decides.
      */
     private void route(List<DecoderPart> group, DecoderPart home, int layer) {
-        boolean alike = group.stream().map(ForwardPass::backend).distinct().count() == 1;
+        boolean alike = group.stream().map(ForwardPass::make).distinct().count() == 1;
         for (DecoderPart part : alike ? group : List.of(home)) {
             on(part).route(
                             part.routing(layer),
@@ -234,8 +235,9 @@ final class ForwardPass {
         }
     }
 
-    private static String backend(DecoderPart part) {
-        return part.device().info().device().split(":")[0];
+    private static String make(DecoderPart part) {
+        DeviceInfo info = part.device().info();
+        return info.device().split(":")[0] + " " + info.name();
     }
 
     /**

@@ -3,6 +3,7 @@ package io.talaria.model;
 import io.talaria.backend.Batch;
 import io.talaria.backend.DecoderOps;
 import io.talaria.backend.Device;
+import io.talaria.backend.DeviceException;
 import io.talaria.backend.Event;
 import io.talaria.backend.Shape;
 import io.talaria.backend.Step;
@@ -67,7 +68,7 @@ final class Pass implements AutoCloseable {
      */
     private record Way(List<Tensor> places, Event full, Optional<Event> free) {}
 
-    /** @throws io.talaria.backend.DeviceException if there are several devices, of which one meets nobody */
+    /** @param devices all that take part */
     Pass(List<Device> devices, StepOptions options, Set<Verb> verbs) {
         this.options = options;
         this.verbs = verbs;
@@ -180,15 +181,32 @@ final class Pass implements AutoCloseable {
 
     @Override
     public void close() {
+        List<Runnable> all = new ArrayList<>();
         for (Part part : parts) {
             if (part instanceof Run run && !run.device().lost()) {
-                run.step().close();
+                all.add(run.step()::close);
             }
         }
+        events.forEach(event -> all.add(event::close));
+        ways.values().forEach(way -> way.places().forEach(place -> all.add(() -> maker.free(place))));
         parts.clear();
-        events.forEach(Event::close);
         events.clear();
-        ways.values().forEach(way -> way.places().forEach(maker::free));
         ways.clear();
+        freeAll(all);
+    }
+
+    /** Whatever one of them says. */
+    private static void freeAll(List<Runnable> all) {
+        DeviceException failure = null;
+        for (Runnable each : all) {
+            try {
+                each.run();
+            } catch (DeviceException e) {
+                failure = e;
+            }
+        }
+        if (failure != null) {
+            throw failure;
+        }
     }
 }

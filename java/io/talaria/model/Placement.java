@@ -143,7 +143,7 @@ public record Placement(List<LayerPlace> layers) {
                 return Optional.of(
                         "it has not a number of KV heads, 0 or more, for each of the " + devices + " devices");
             }
-            int sum = firstHead(devices);
+            long sum = kvHeads.stream().mapToLong(count -> count).sum();
             if (sum != config.kvHeads()) {
                 return Optional.of("it has " + sum + " KV heads where the model has " + config.kvHeads());
             }

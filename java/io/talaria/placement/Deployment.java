@@ -57,7 +57,13 @@ public final class Deployment implements AutoCloseable {
                 devices.add(Backends.open(name, opening));
             }
             Decoder decoder = Decoder.load(model, devices, placement, options, progress);
-            setting.prepare().accept(decoder);
+            try {
+                setting.prepare().accept(decoder);
+            } catch (RuntimeException | Error e) {
+                try (decoder) {
+                    throw e;
+                }
+            }
             return new Deployment(devices, decoder, plan);
         } catch (IOException | RuntimeException | Error e) {
             try {

@@ -51,6 +51,7 @@ public record MemoryPlan(Placement placement, List<Share> shares, DecoderOptions
     /** Whether the host has experts of layers whose home is another device. */
     boolean leavesExpertsToHost() {
         return placement.layers().stream()
+                .filter(layer -> !layer.dividesAttention())
                 .anyMatch(layer -> layer.sources().stream()
                         .anyMatch(source -> source != layer.home()
                                 && shares.get(source).device().host()));

@@ -59,9 +59,9 @@ public final class Simulation {
      * them in pieces, as {@link Decoder} has it: the first through all, and then whenever the slowest device is done with one.
      */
     public Optional<Time> prompt(Layout layout, int rows) {
-        int pieces = rows < 2 * Decoder.PIECE_ROWS ? 1 : rows / Decoder.PIECE_ROWS;
+        double pieces = rows < 2 * Decoder.PIECE_ROWS ? 1 : (double) rows / Decoder.PIECE_ROWS;
         double[] byHome = new double[workers.size()];
-        Time time = pass(layout, rows / pieces, rows / 2, byHome);
+        Time time = pass(layout, (int) (rows / pieces), rows / 2, byHome);
         long homes = Arrays.stream(byHome).filter(seconds -> seconds > 0).count();
         if (homes > 1) {
             time = time.plus(working((pieces - 1) * slowest(byHome)));
@@ -228,7 +228,7 @@ public final class Simulation {
 
     /** Bytes. Of many rows parts of slots travel as their sum. */
     private double slots(int rows, boolean parts) {
-        return rows * (parts && rows > 1 ? 1 : work.expertsUsed()) * work.hiddenBytes();
+        return rows * (parts && rows >= Decoder.SUMMED_ROWS ? 1 : work.expertsUsed()) * work.hiddenBytes();
     }
 
     private static List<Integer> holders(Layer.Whole layer) {

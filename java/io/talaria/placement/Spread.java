@@ -10,6 +10,7 @@ import io.talaria.placement.Planner.Places;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.function.Function;
@@ -121,14 +122,18 @@ final class Spread {
         int blocks = config.ffn() / block;
         Shares columns = shares(left, expertBytes(), speeds());
         return placement(deal(columns, blocks, blocks, i -> heads.get(i) > 0), owners -> {
-            List<Integer> atLeastOne = new ArrayList<>(owners);
-            for (int i = 0; i < heads.size(); i++) {
-                if (heads.get(i) > 0 && !atLeastOne.contains(i)) {
-                    atLeastOne.set(i, i);
-                }
-            }
-            return LayerPlace.tensor(0, columns(atLeastOne, block), heads);
+            List<Integer> all = new ArrayList<>(owners);
+            devices().filter(i -> heads.get(i) > 0 && !all.contains(i)).forEach(i -> giveOne(all, i));
+            return LayerPlace.tensor(0, columns(all, block), heads);
         });
+    }
+
+    /** A piece of the owner that has most. */
+    private static void giveOne(List<Integer> owners, int device) {
+        int most = owners.stream()
+                .max(Comparator.comparing(owner -> Collections.frequency(owners, owner)))
+                .orElseThrow();
+        owners.set(owners.lastIndexOf(most), device);
     }
 
     /** KV heads for each device, in proportion to the parts that are due to them; the home has some. */

@@ -135,7 +135,7 @@ public final class Strategies {
     }
 
     /** Experts exchanged between devices and moved into free room as long as a token gets faster; then copied. */
-    private void byUse(MemoryPlan plan, List<Strategy> all) {
+    private void byUse(MemoryPlan plan, List<Strategy> all) throws IOException {
         double[] spare = plan.shares().stream()
                 .mapToDouble(share -> share.device().freeBytes() - share.bytes())
                 .toArray();
@@ -146,7 +146,9 @@ public final class Strategies {
             rearrange(i, holders, spare);
             layers.add(holders);
         }
-        all.add(new Strategy(BY_USE, Kind.FILE, Optional.of(whole(layers)), Optional.empty()));
+        Layout placed = whole(layers);
+        Planner.Places given = new Planner.Places.Given(placed.placement().orElseThrow());
+        all.add(new Strategy(BY_USE, Kind.FILE, Optional.of(placed), problem(new Planner(model, devices, given))));
         for (int i = 0; i < layers.size(); i++) {
             double[] ofLayer = new double[spare.length];
             int left = layers.size() - i;

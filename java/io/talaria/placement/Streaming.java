@@ -46,6 +46,11 @@ public record Streaming(OptionalInt rows) {
                     "prompts of " + rows.getAsInt() + " tokens and more cannot be streamed where"
                             + " an answer may not depend on what else is computed: other devices give other bits");
         }
+        if (rows.isPresent() && rows.getAsInt() > 0 && devices.stream().skip(1).noneMatch(Streaming::isHost)) {
+            throw new IllegalArgumentException(
+                    "prompts of " + rows.getAsInt() + " tokens and more cannot be streamed to " + devices.getFirst()
+                            + ": there is no cpu beside it that has experts");
+        }
         int from = rows.orElseGet(() -> !invariant && isGpuWithCpu(devices) ? crossing(model) : 0);
         int raised = chunk > 0 && rows.isPresent() ? Math.max(chunk, from) : chunk;
         int most = Math.max(plain.options().maxRows(), raised);

@@ -31,7 +31,7 @@ final class JavaEvent implements Event {
             }
         }
         if (count == 0) {
-            throw DeviceException.invalid("the device whose signal this one waited for has failed");
+            throw DeviceException.invalid(DeviceException.WAITED_IN_VAIN);
         }
         count--;
         return true;

@@ -342,6 +342,7 @@ class PlanCommandTest {
             {"--cpu-experts and --placement", "plan", "--cpu-experts", "auto", "--placement", "x.json"},
             {"for one list of devices", "plan", "--shape", MIXTRAL, "--gpu", "all", "--placement-out", "x.json"},
             {"write 1 to 16384", "plan", "--shape", MIXTRAL, "--device", "cpu,cpu", "--stream-prompts", "0"},
+            {"there is no cpu beside it", "plan", "--shape", MIXTRAL, "--gpu", "H200", "--stream-prompts", "64"},
             {"write 1 to 16384", "plan", "--shape", MIXTRAL, "--device", "cpu,cpu", "--stream-prompts", "on"},
             {"fits always", "plan", "--shape", MIXTRAL, "--device", "reference"},
         };
@@ -414,6 +415,9 @@ class PlanCommandTest {
                 "0.5 in 'columns' is no count | 'columns': [0.5,1279.5]",
                 "either 'experts' or 'columns' | 'columns': [512,768], 'experts': [[0,1],[2,3]]",
                 "either 'experts' or 'columns' | 'column': [512,768]",
+                "so has to have 'columns' | 'kv_heads': [1,1], 'experts': [[0,1],[2,3]]",
+                "4294967294 KV heads where | 'columns': [512,768], 'kv_heads': [2147483647,2147483647]",
+                "1.5 in 'kv_heads' is no count | 'columns': [512,768], 'kv_heads': [1.5,0.5]",
             })
     void wrongColumnsAreRefused(String sentence, String field) throws IOException {
         String text = "{'devices': ['cpu','cpu'], 'layers': [{'home': 0, " + field + "}]}";
