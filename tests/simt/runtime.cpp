@@ -74,7 +74,7 @@ void test_devices() {
   expect_equal(p.architecture, simt::lanes == 64 ? "simt64" : "simt32");
   expect_equal(p.lanes, static_cast<int32_t>(simt::lanes));
   expect_equal(p.memory_bytes, int64_t{4} << 30);
-  expect_equal(p.needs, simt::lanes == 64 ? MFMA : MMA_INT8 | MMA_F16);
+  expect_equal(p.needs, EXCHANGE | (simt::lanes == 64 ? MFMA : MMA_INT8 | MMA_F16));
   set("TALARIA_SIMT_NEEDS", "8");
   expect_equal(driver().properties(0).needs, static_cast<uint32_t>(WMMA));
   set("TALARIA_SIMT_NEEDS", "0");
