@@ -4,7 +4,7 @@ package io.talaria.backend;
 public final class DeviceException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
-    /** What kind of failure it is, and so what can be done next. */
+    /** What kind of failure it is, and so what can be done next; each graver than those before it. */
     public enum Kind {
         /** A wrong argument, shape or order; nothing was launched. */
         INVALID,

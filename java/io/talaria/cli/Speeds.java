@@ -99,7 +99,9 @@ record Speeds(List<Worker> workers, Costs costs, List<String> assumptions, Optio
                 "link %s: %.4g GB/s and %.3g us per transfer; %s",
                 link.name(), link.gigabytesPerSecond(), link.microseconds(), link.assumption()));
         Costs costs = new Costs(link, overhead.layer(), overhead.step());
-        says.add("per layer and device away one transfer there, of h and the routing, and one back, of slots");
+        says.add(
+                "per layer and device away one transfer there, of h and the routing, and one back, of slots; with tensor"
+                        + " two, each both ways at once, of parts of attention and of slots");
         says.add(format(
                 "%.3g us for the kernels of a layer to begin and end, %.3g us for a pass to be queued",
                 overhead.layer(), overhead.step()));

@@ -298,16 +298,7 @@ public final class Decoder implements AutoCloseable {
     /** The first, if they are as grave; rather any than one that only says that another has failed. */
     private static DeviceException graver(DeviceException first, DeviceException second) {
         boolean vain = first.waitedInVain() && !second.waitedInVain();
-        return vain || isGraver(second.kind(), first.kind()) ? second : first;
-    }
-
-    private static boolean isGraver(DeviceException.Kind kind, DeviceException.Kind than) {
-        List<DeviceException.Kind> byWeight = List.of(
-                DeviceException.Kind.INVALID,
-                DeviceException.Kind.UNSUPPORTED,
-                DeviceException.Kind.OUT_OF_MEMORY,
-                DeviceException.Kind.LOST);
-        return byWeight.indexOf(kind) > byWeight.indexOf(than);
+        return vain || second.kind().compareTo(first.kind()) > 0 ? second : first;
     }
 
     /** Waits for the last batch and reads the best tokens of its wanted rows. Valid until the next read. */

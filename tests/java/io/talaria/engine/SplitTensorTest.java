@@ -111,28 +111,13 @@ class SplitTensorTest {
             for (int chunk : new int[] {1, 9}) {
                 DecoderOptions half = options(Activations.HALF, prompt, chunk);
                 float[][] computed = logits(model, devices, new Placement(places), prompt, chunk, half);
-                double median = GoldenModels.median(errors(expected, computed));
+                Prompt answered = new Prompt(FOUR.name(), 0, tokens, rows, expected, null);
+                double median = GoldenModels.median(answered.errors(computed));
                 assertTrue(median <= GoldenBounds.HALF, list + ", chunk " + chunk + ": " + median);
             }
         } finally {
             devices.forEach(Device::close);
         }
-    }
-
-    /** Normalised mean squared errors of the rows. */
-    private static double[] errors(float[][] expected, float[][] computed) {
-        assertEquals(expected.length, computed.length);
-        return IntStream.range(0, expected.length)
-                .mapToDouble(row -> {
-                    double error = 0;
-                    double size = 0;
-                    for (int i = 0; i < expected[row].length; i++) {
-                        error += Math.pow(expected[row][i] - computed[row][i], 2);
-                        size += Math.pow(expected[row][i], 2);
-                    }
-                    return error / size;
-                })
-                .toArray();
     }
 
     @Test
