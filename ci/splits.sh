@@ -32,8 +32,8 @@ for pair in \
   echo
   for link in ${rest#*|}; do
     case $link in
-      *-pinned) table 'Through host memory, as passes exchange rows' --gpu "$gpus" --tflops "$tflops" --link "$link" ;;
-      *) table "If rows went over $link" --gpu "$gpus" --tflops "$tflops" --link "$link" ;;
+      *-pinned) table 'Through host memory' --gpu "$gpus" --tflops "$tflops" --link "$link" ;;
+      *) table "Over $link" --gpu "$gpus" --tflops "$tflops" --link "$link" ;;
     esac
   done
 done

@@ -143,7 +143,7 @@ typedef struct talaria_top_logits_args {
   float epsilon;
 } talaria_top_logits_args;
 
-// Copies the batch's rows: rows * row_bytes bytes. One of the two may be a host tensor.
+// Copies the batch's rows: rows * row_bytes bytes. Either may be a host or peer tensor.
 typedef struct talaria_copy_args {
   uint32_t size, reserved;
   talaria_tensor target;

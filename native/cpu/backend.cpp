@@ -209,7 +209,7 @@ void device_memory(void* device, talaria_device_memory* memory) {
 constexpr talaria_backend_table table = {
     sizeof(talaria_backend_table), TALARIA_ABI_VERSION, "cpu", device_count, device_info, device_open, device_close, sync,
     tensor_new, tensor_free, write, read, step_new, step_append, step_end, step_free, run, read_bandwidth,
-    device_memory,
+    device_memory, nullptr, nullptr, nullptr,
 };
 
 }  // namespace

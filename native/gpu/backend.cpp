@@ -55,6 +55,7 @@ struct Device {
   Uploader uploader;
   Scratch scratch;
   PinnedMeetings meetings;
+  std::shared_ptr<PeerBytes> peers = std::make_shared<PeerBytes>();
   std::unordered_map<void*, std::unique_ptr<Tensor>> tensors;
   std::unordered_map<void*, std::unique_ptr<Step>> steps;
   Queue queue;  // last, and so destroyed first: it may be running a step
@@ -238,15 +239,32 @@ void device_memory(void* device, talaria_device_memory* memory) {
     if (tensor->desc.kind == TALARIA_WEIGHT) memory->weight_bytes += tensor->memory.bytes();
     if (tensor->desc.kind == TALARIA_KV) memory->kv_bytes += tensor->memory.bytes();
   }
-  memory->scratch_bytes = runtime.asked_bytes - memory->weight_bytes - memory->kv_bytes;
-  memory->rounding_bytes = runtime.taken_bytes - runtime.asked_bytes;
+  const PeerBytes& peers = *of(device).peers;
+  memory->scratch_bytes = runtime.asked_bytes - memory->weight_bytes - memory->kv_bytes + peers.asked;
+  memory->rounding_bytes = runtime.taken_bytes - runtime.asked_bytes + peers.taken - peers.asked;
 }
+
+int32_t reaches(void* device, int32_t index) {
+  talaria_status ignored{};
+  bool result = false;
+  reporting(&ignored, [&] { result = of(device).runtime->reaches(index); });
+  return result;
+}
+
+int32_t peer_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** peer, talaria_status* status) {
+  return reporting(status, [&] {
+    Device& d = of(device);
+    *peer = std::make_unique<Peer>(*d.runtime, d.peers, bytes, desc->label).release();
+  });
+}
+
+void peer_free(void* peer) { delete static_cast<Peer*>(peer); }
 
 const talaria_backend_table& table() {
   static const talaria_backend_table table = {
       sizeof(talaria_backend_table), TALARIA_ABI_VERSION, driver().name(), device_count, device_info, device_open,
       device_close, sync, tensor_new, tensor_free, write, read, step_new, step_append, step_end, step_free, run,
-      read_bandwidth, device_memory,
+      read_bandwidth, device_memory, reaches, peer_new, peer_free,
   };
   return table;
 }

@@ -227,6 +227,30 @@ void DriverRuntime::unmap_host(void* memory) noexcept {
   pinned.uses.erase(found);
 }
 
+std::shared_ptr<void> DriverRuntime::allocate_peer(int64_t bytes, const char* what) {
+  enter("allocating memory");
+  void* memory = nullptr;
+  Status status = allocate_shared(&memory, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
+  if (status == DRIVER_OUT_OF_MEMORY) fail_allocation(bytes, what);
+  api_.check(status, "allocating memory");
+  std::shared_ptr<void> peer(memory, [enter = entrance(), &api = api_](void* freed) {
+    if (enter() == DRIVER_OK) api.release(freed);
+  });
+  fill(memory, 0, bytes);
+  synchronize();  // others do not wait for this device's stream
+  return peer;
+}
+
+bool DriverRuntime::reaches(int32_t index) {
+  if ((properties_.needs & EXCHANGE) == 0) return false;  // the host copies for it
+  auto known = reaches_.find(index);
+  if (known == reaches_.end()) {
+    enter("reaching another device");
+    known = reaches_.emplace(index, enable_peer(index)).first;
+  }
+  return known->second;
+}
+
 void DriverRuntime::upload(void* target, const void* host, int64_t bytes) {
   if (bytes == 0) return;
   enter("copying to the device");

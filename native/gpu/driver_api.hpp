@@ -3,6 +3,8 @@
 #pragma once
 
 #include <array>
+#include <functional>
+#include <map>
 #include <string>
 
 #include "images.hpp"
@@ -13,7 +15,7 @@ namespace talaria::gpu {
 
 using Status = int;  // CUresult and hipError_t, whose common codes have the same numbers
 
-enum : Status { DRIVER_OK = 0, DRIVER_OUT_OF_MEMORY = 2, DRIVER_NO_DEVICE = 100, DRIVER_INVALID_DEVICE = 101 };
+enum : Status { DRIVER_OK = 0, DRIVER_OUT_OF_MEMORY = 2, DRIVER_NO_DEVICE = 100, DRIVER_INVALID_DEVICE = 101, DRIVER_PEER_ENABLED = 704 };
 
 // X(member, type, name in libcuda, name in libamdhip64). Handles and device addresses are pointers in both.
 #define TALARIA_DRIVER_FUNCTIONS(X)                                                                                       \
@@ -58,6 +60,7 @@ enum : Status { DRIVER_OK = 0, DRIVER_OUT_OF_MEMORY = 2, DRIVER_NO_DEVICE = 100,
   X(launch_graph, Status(void* executable, void* stream), "cuGraphLaunch", "hipGraphLaunch")                              \
   X(create_event, Status(void** event, unsigned flags), "cuEventCreate", "hipEventCreateWithFlags")                       \
   X(destroy_event, Status(void* event), "cuEventDestroy_v2", "hipEventDestroy")                                           \
+  X(can_access_peer, Status(int* can, int device, int other), "cuDeviceCanAccessPeer", "hipDeviceCanAccessPeer")           \
   X(record_event, Status(void* event, void* stream), "cuEventRecord", "hipEventRecord")                                   \
   X(wait_event, Status(void* event), "cuEventSynchronize", "hipEventSynchronize")                                         \
   X(elapsed, Status(float* ms, void* from, void* to), "cuEventElapsedTime", "hipEventElapsedTime")
@@ -95,6 +98,8 @@ class DriverRuntime : public Runtime {
   void release_host(void* memory) noexcept override;
   void* map_host(void* memory, int64_t bytes) override;
   void unmap_host(void* memory) noexcept override;
+  std::shared_ptr<void> allocate_peer(int64_t bytes, const char* what) override;
+  bool reaches(int32_t index) override;
   void upload(void* target, const void* host, int64_t bytes) override;
   void download(void* host, const void* source, int64_t bytes) override;
   void copy(void* target, const void* source, int64_t bytes) override;
@@ -112,8 +117,14 @@ class DriverRuntime : public Runtime {
   virtual Status make_current() const = 0;
   // Keeps what belongs to the device's context for as long as it is held, whether or not the runtime is still there.
   virtual std::shared_ptr<void> hold_context() const { return nullptr; }
+  // The same as make_current, for when the runtime has gone.
+  virtual std::function<Status()> entrance() const = 0;
 
  protected:
+  // Lets kernels of this device read and write the memory of another one; whether they can.
+  virtual bool enable_peer(int32_t index) = 0;
+  // Memory that devices see each other's writes to while kernels run.
+  virtual Status allocate_shared(void** memory, size_t bytes) const { return api_.allocate(memory, bytes); }
   // The last step of opening, and the first of closing, both by the class that knows how a device is made current.
   void create_stream();
   void close() noexcept;
@@ -140,6 +151,7 @@ class DriverRuntime : public Runtime {
   void start_all(std::span<const Launch> launches);
   void unload_kernels() noexcept;
 
+  std::map<int32_t, bool> reaches_;
   std::vector<void*> modules_;
   void* stream_ = nullptr;
 };

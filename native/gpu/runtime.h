@@ -107,6 +107,12 @@ class Runtime {
   virtual void* map_host(void* memory, int64_t bytes) = 0;
   virtual void unmap_host(void* memory) noexcept = 0;
 
+  // Zeros in the device's memory for kernels of all devices that reach it, for as long as anybody holds it, also when the
+  // runtime has gone.
+  virtual std::shared_ptr<void> allocate_peer(int64_t bytes, const char* what) = 0;
+  // Whether kernels can read and write such memory of the driver's device `index`; makes it so.
+  virtual bool reaches(int32_t index) = 0;
+
   // Host memory of the three that copy: pinned, or the call waits until it is read or written.
   virtual void upload(void* target, const void* host, int64_t bytes) = 0;
   virtual void download(void* host, const void* source, int64_t bytes) = 0;

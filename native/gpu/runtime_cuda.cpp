@@ -92,6 +92,7 @@ class CudaApi final : public DriverApi {
     TALARIA_FIND(cuDevicePrimaryCtxRetain)
     TALARIA_FIND(cuDevicePrimaryCtxRelease_v2)
     TALARIA_FIND(cuCtxSetCurrent)
+    TALARIA_FIND(cuCtxEnablePeerAccess)
     TALARIA_FIND(cuFuncGetAttribute)
     TALARIA_FIND(cuFuncSetAttribute)
 #undef TALARIA_FIND
@@ -125,6 +126,7 @@ class CudaApi final : public DriverApi {
   Status (*cuDevicePrimaryCtxRetain)(void** context, int device) = nullptr;
   Status (*cuDevicePrimaryCtxRelease_v2)(int device) = nullptr;
   Status (*cuCtxSetCurrent)(void* context) = nullptr;
+  Status (*cuCtxEnablePeerAccess)(void* other, unsigned flags) = nullptr;
   Status (*cuFuncGetAttribute)(int* value, int attribute, void* function) = nullptr;
   Status (*cuFuncSetAttribute)(void* function, int attribute, int value) = nullptr;
   Status (*cuLaunchKernelEx)(const LaunchConfig* config, void* function, void** arguments, void** extra) = nullptr;
@@ -172,8 +174,12 @@ bool has_code(const Properties& properties) {
 
 class CudaRuntime final : public DriverRuntime {
  public:
-  CudaRuntime(const CudaApi& api, int32_t index, int device, const Properties& properties)
-      : DriverRuntime(api, "cuda:" + std::to_string(index), properties), cuda_(api), device_number_(device) {
+  // `numbers`: the driver's, of all devices that can be opened.
+  CudaRuntime(const CudaApi& api, int32_t index, std::vector<int> numbers, const Properties& properties)
+      : DriverRuntime(api, "cuda:" + std::to_string(index), properties),
+        cuda_(api),
+        numbers_(std::move(numbers)),
+        device_number_(numbers_[static_cast<size_t>(index)]) {
     cuda_.check(cuda_.cuDevicePrimaryCtxRetain(&context_, device_number_), "opening the device", TALARIA_UNSUPPORTED);
     try {
       create_stream();
@@ -186,13 +192,31 @@ class CudaRuntime final : public DriverRuntime {
   ~CudaRuntime() override { leave(); }
 
   Status make_current() const override { return cuda_.cuCtxSetCurrent(context_); }
-  std::shared_ptr<void> hold_context() const override {
-    void* context = nullptr;
-    cuda_.check(cuda_.cuDevicePrimaryCtxRetain(&context, device_number_), "holding a context");
-    return {context, [&cuda = cuda_, number = device_number_](void*) { cuda.cuDevicePrimaryCtxRelease_v2(number); }};
+  std::shared_ptr<void> hold_context() const override { return hold_context_of(device_number_); }
+  std::function<Status()> entrance() const override {
+    return [&cuda = cuda_, context = hold_context()] { return cuda.cuCtxSetCurrent(context.get()); };
   }
 
  private:
+  std::shared_ptr<void> hold_context_of(int number) const {
+    void* context = nullptr;
+    cuda_.check(cuda_.cuDevicePrimaryCtxRetain(&context, number), "holding a context");
+    return {context, [&cuda = cuda_, number](void*) { cuda.cuDevicePrimaryCtxRelease_v2(number); }};
+  }
+
+  bool enable_peer(int32_t index) override {
+    if (index < 0 || static_cast<size_t>(index) >= numbers_.size()) return false;
+    int other = numbers_[static_cast<size_t>(index)], can = 0;
+    if (other == device_number_) return true;
+    if (cuda_.can_access_peer(&can, device_number_, other) != DRIVER_OK || can == 0) return false;
+    std::shared_ptr<void> context = hold_context_of(other);
+    cuda_.check(make_current(), "reaching another device");  // which holding its context may have changed
+    Status status = cuda_.cuCtxEnablePeerAccess(context.get(), 0);
+    if (status != DRIVER_OK && status != DRIVER_PEER_ENABLED) return false;
+    reached_.push_back(std::move(context));
+    return true;
+  }
+
   void leave() noexcept {
     close();
     cuda_.cuCtxSetCurrent(nullptr);
@@ -252,8 +276,10 @@ class CudaRuntime final : public DriverRuntime {
   }
 
   const CudaApi& cuda_;
+  const std::vector<int> numbers_;
   const int device_number_;
   void* context_ = nullptr;
+  std::vector<std::shared_ptr<void>> reached_;  // contexts of other devices: what is allowed would go with them
 };
 
 // --- the devices ------------------------------------------------------------------------------------------------------
@@ -285,8 +311,8 @@ class CudaDriver final : public Driver {
   }
 
   std::unique_ptr<Runtime> open(int32_t index) override {
-    int number = device(index);
-    return std::make_unique<CudaRuntime>(api(), index, number, describe(number));
+    Properties properties = describe(device(index));
+    return std::make_unique<CudaRuntime>(api(), index, devices(), properties);
   }
 
  private:

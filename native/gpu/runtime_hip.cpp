@@ -31,6 +31,8 @@ class HipApi final : public DriverApi {
     TALARIA_DRIVER_FUNCTIONS(TALARIA_FIND)
 #undef TALARIA_FIND
     if (!library_.find(set_device, "hipSetDevice")) missing = "hipSetDevice";
+    if (!library_.find(enable_peer, "hipDeviceEnablePeerAccess")) missing = "hipDeviceEnablePeerAccess";
+    if (!library_.find(allocate_flagged, "hipExtMallocWithFlags")) missing = "hipExtMallocWithFlags";
     if (!library_.find(properties_, "hipGetDevicePropertiesR0600") && !library_.find(properties_, "hipGetDeviceProperties")) {
       missing = "hipGetDeviceProperties";
     }
@@ -65,6 +67,8 @@ class HipApi final : public DriverApi {
   }
 
   Status (*set_device)(int device) = nullptr;
+  Status (*enable_peer)(int other, unsigned flags) = nullptr;
+  Status (*allocate_flagged)(void** memory, size_t bytes, unsigned flags) = nullptr;
 
  private:
   std::string no_device() const {
@@ -92,8 +96,12 @@ bool same_architecture(const Image& image, const Properties& properties) { retur
 
 class HipRuntime final : public DriverRuntime {
  public:
-  HipRuntime(const HipApi& api, int32_t index, int device, const Properties& properties)
-      : DriverRuntime(api, "hip:" + std::to_string(index), properties), hip_(api), device_number_(device) {
+  // `numbers`: HIP's, of all devices that can be opened.
+  HipRuntime(const HipApi& api, int32_t index, std::vector<int> numbers, const Properties& properties)
+      : DriverRuntime(api, "hip:" + std::to_string(index), properties),
+        hip_(api),
+        numbers_(std::move(numbers)),
+        device_number_(numbers_[static_cast<size_t>(index)]) {
     try {
       create_stream();
       std::string reason = load_kernels(same_architecture);
@@ -109,14 +117,32 @@ class HipRuntime final : public DriverRuntime {
   ~HipRuntime() override { close(); }
 
   Status make_current() const override { return hip_.set_device(device_number_); }
+  std::function<Status()> entrance() const override {
+    return [&hip = hip_, number = device_number_] { return hip.set_device(number); };
+  }
 
  private:
+  bool enable_peer(int32_t index) override {
+    if (index < 0 || static_cast<size_t>(index) >= numbers_.size()) return false;
+    int other = numbers_[static_cast<size_t>(index)], can = 0;
+    if (other == device_number_) return true;
+    if (hip_.can_access_peer(&can, device_number_, other) != DRIVER_OK || can == 0) return false;
+    Status status = hip_.enable_peer(other, 0);
+    return status == DRIVER_OK || status == DRIVER_PEER_ENABLED;
+  }
+  // What hipMalloc gives is kept in caches that see other devices' writes between kernels only.
+  Status allocate_shared(void** memory, size_t bytes) const override {
+    constexpr unsigned fine_grained = 1;
+    return hip_.allocate_flagged(memory, bytes, fine_grained);
+  }
+
   Status load(const Image& image, void** module, std::string*) override {
     return hip_.load_module(module, image.data, 0, nullptr, nullptr);
   }
   void prepare(void*, uint32_t) override {}  // all of a block's memory is there for the asking
 
   const HipApi& hip_;
+  const std::vector<int> numbers_;
   const int device_number_;
 };
 
@@ -136,8 +162,8 @@ class HipDriver final : public Driver {
   }
 
   std::unique_ptr<Runtime> open(int32_t index) override {
-    int number = device(index);
-    return std::make_unique<HipRuntime>(api(), index, number, describe(number));
+    Properties properties = describe(device(index));
+    return std::make_unique<HipRuntime>(api(), index, devices(), properties);
   }
 
  private:

@@ -74,6 +74,32 @@ struct Allocation {
   std::string what;
 };
 
+using Allocations = std::map<uint8_t*, Allocation>;
+
+// Peer memory of all devices, which belongs to none.
+std::mutex peers_mutex;
+Allocations peers;
+
+int64_t counted(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+void free_guarded(uint8_t* memory, int64_t bytes, int32_t index) {
+  uint8_t* begin = memory - guard;
+#if defined(TALARIA_SIMT_ASAN)
+  ASAN_UNPOISON_MEMORY_REGION(begin, static_cast<size_t>(bytes + 2 * guard));
+#endif
+  std::free(begin);
+  used_bytes[index] -= counted(bytes);
+  allocated_bytes -= counted(bytes);
+}
+
+bool lies_in(const Allocations& allocations, const uint8_t* from, int64_t bytes) {
+  auto after = std::upper_bound(allocations.begin(), allocations.end(), from,
+                                [](const uint8_t* at, const auto& allocation) { return at < allocation.first; });
+  if (after == allocations.begin()) return false;
+  const auto& [memory, allocation] = *std::prev(after);
+  return bytes >= 0 && bytes <= allocation.bytes && from - memory <= allocation.bytes - bytes;
+}
+
 struct SimtGraph : Graph {
   explicit SimtGraph(std::span<const Launch> launches) : launches(launches.begin(), launches.end()) {}
   std::vector<Launch> launches;
@@ -111,6 +137,11 @@ class SimtRuntime : public Runtime {
   void release_host(void* memory) noexcept override { std::free(memory); }
   void* map_host(void* memory, int64_t) override { return memory; }
   void unmap_host(void*) noexcept override {}
+
+  std::shared_ptr<void> allocate_peer(int64_t bytes, const char* what) override;
+  bool reaches(int32_t index) override {
+    return index >= 0 && index < most_devices && (properties_.needs & EXCHANGE) != 0;
+  }
 
   void upload(void* target, const void* host, int64_t bytes) override {
     check_range(target, bytes, "upload");
@@ -160,11 +191,16 @@ class SimtRuntime : public Runtime {
   }
   void check_range(const void* begin, int64_t bytes, const char* verb);
   std::string harm(const uint8_t* memory, const Allocation& allocation) const;
-  void check_guards() {
-    for (const auto& [memory, allocation] : allocations_) {
+  void check_guards(const Allocations& allocations) {
+    for (const auto& [memory, allocation] : allocations) {
       std::string text = harm(memory, allocation);
       if (!text.empty()) lose(std::move(text));
     }
+  }
+  void check_guards() {
+    check_guards(allocations_);
+    std::lock_guard<std::mutex> lock(peers_mutex);
+    check_guards(peers);
   }
 
   int32_t index_;
@@ -172,12 +208,10 @@ class SimtRuntime : public Runtime {
   bool check_ = false;
   simt::Order order_ = simt::Order::FORWARD;
   uint64_t seed_ = 1;
-  std::map<uint8_t*, Allocation> allocations_;
+  Allocations allocations_;
   const char* last_kernel_ = nullptr;
   std::string lost_;  // why nothing runs any more
 };
-
-int64_t counted(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 void* SimtRuntime::allocate(int64_t bytes, const char* what) {
   check_lost();
@@ -214,26 +248,31 @@ void SimtRuntime::release(void* memory) noexcept {
   auto at = allocations_.find(static_cast<uint8_t*>(memory));
   if (at == allocations_.end()) return;
   if (lost_.empty()) lost_ = harm(at->first, at->second);  // whoever calls next hears of it
-  uint8_t* begin = at->first - guard;
-  int64_t size = counted(at->second.bytes);
-#if defined(TALARIA_SIMT_ASAN)
-  ASAN_UNPOISON_MEMORY_REGION(begin, static_cast<size_t>(at->second.bytes + 2 * guard));
-#endif
+  free_guarded(at->first, at->second.bytes, index_);
   allocations_.erase(at);
-  std::free(begin);
-  used_bytes[index_] -= size;
-  allocated_bytes -= size;
+}
+
+std::shared_ptr<void> SimtRuntime::allocate_peer(int64_t bytes, const char* what) {
+  auto* begin = static_cast<uint8_t*>(allocate(bytes, what));
+  std::memset(begin, 0, static_cast<size_t>(bytes));
+  std::lock_guard<std::mutex> lock(peers_mutex);
+  peers.insert(allocations_.extract(begin));
+  return {begin, [index = index_](void* memory) {
+            std::lock_guard<std::mutex> lock(peers_mutex);
+            auto at = peers.find(static_cast<uint8_t*>(memory));
+            free_guarded(at->first, at->second.bytes, index);
+            peers.erase(at);
+          }};
 }
 
 void SimtRuntime::check_range(const void* begin, int64_t bytes, const char* verb) {
   check_lost();
   if (bytes == 0) return;
   auto* from = static_cast<const uint8_t*>(begin);
-  auto after = std::upper_bound(allocations_.begin(), allocations_.end(), from,
-                                [](const uint8_t* at, const auto& allocation) { return at < allocation.first; });
-  if (after != allocations_.begin()) {
-    const auto& [memory, allocation] = *std::prev(after);
-    if (bytes >= 0 && bytes <= allocation.bytes && from - memory <= allocation.bytes - bytes) return;
+  if (lies_in(allocations_, from, bytes)) return;
+  {
+    std::lock_guard<std::mutex> lock(peers_mutex);
+    if (lies_in(peers, from, bytes)) return;
   }
   lose(std::string(verb) + " of " + std::to_string(bytes) + " bytes that are not all in one allocation of the device");
 }

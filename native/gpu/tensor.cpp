@@ -14,12 +14,13 @@ Memory::Memory(Runtime& runtime, int64_t bytes, const char* what)
   runtime.taken_bytes += taken();
 }
 
-int64_t Memory::taken() const {
-  if (data_ == nullptr) return 0;
-  // Small allocations share pages.
-  int64_t page = runtime_->properties().page_bytes, size = std::max<int64_t>(bytes_, 1);
+// In the driver's pages, of which small allocations share one.
+static int64_t taken_bytes(const Runtime& runtime, int64_t bytes) {
+  int64_t page = runtime.properties().page_bytes, size = std::max<int64_t>(bytes, 1);
   return talaria_round_up(size, size >= page / 2 ? page : 256);
 }
+
+int64_t Memory::taken() const { return data_ == nullptr ? 0 : taken_bytes(*runtime_, bytes_); }
 
 void Memory::release() noexcept {
   if (data_ == nullptr) return;
@@ -54,6 +55,13 @@ Tensor::Tensor(Runtime& runtime, const talaria_tensor_desc& given, int64_t bytes
       memory(runtime, device_bytes(given, bytes), given.label) {
   runtime.fill(memory.data(), 0, memory.bytes());
 }
+
+Peer::Peer(Runtime& runtime, const std::shared_ptr<PeerBytes>& all, int64_t bytes, const char* what)
+    : memory_(runtime.allocate_peer(bytes, what)), all_(all), bytes_(bytes), taken_(taken_bytes(runtime, bytes)) {
+  all_->asked += bytes_, all_->taken += taken_;
+}
+
+Peer::~Peer() { all_->asked -= bytes_, all_->taken -= taken_; }
 
 namespace {
 

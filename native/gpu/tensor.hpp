@@ -1,6 +1,7 @@
 // Tensors in a GPU's memory, and getting weights there.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -39,6 +40,26 @@ struct Tensor {
   Memory memory;
 };
 
+// Bytes of the peer memory that a device has handed out: as asked for, and in the driver's pages.
+struct PeerBytes {
+  std::atomic<int64_t> asked{0}, taken{0};
+};
+
+// Memory at a device that other devices reach, and that may outlive it.
+class Peer {
+ public:
+  Peer(Runtime& runtime, const std::shared_ptr<PeerBytes>& all, int64_t bytes, const char* what);
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+  ~Peer();
+  uint8_t* data() const { return static_cast<uint8_t*>(memory_.get()); }
+
+ private:
+  std::shared_ptr<void> memory_;
+  std::shared_ptr<PeerBytes> all_;
+  int64_t bytes_, taken_;
+};
+
 // Pinned memory on its way to the device: pieces go in while those before are still being copied and laid out.
 class Uploader {
  public:
@@ -67,10 +88,11 @@ inline const talaria_tensor_view& view(talaria_tensor field) {
 }
 inline Tensor& tensor(talaria_tensor field) { return *static_cast<Tensor*>(view(field).object); }
 
-// An activation's address on the device.
+// The address of an activation or of peer memory.
 template <typename Value>
 Value* address(talaria_tensor field) {
-  return reinterpret_cast<Value*>(tensor(field).memory.data());
+  bool peer = view(field).kind == TALARIA_PEER;
+  return reinterpret_cast<Value*>(peer ? static_cast<Peer*>(view(field).object)->data() : tensor(field).memory.data());
 }
 
 WeightArg weight_arg(talaria_tensor field);

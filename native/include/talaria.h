@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define TALARIA_ABI_VERSION 2
+#define TALARIA_ABI_VERSION 3
 
 typedef enum talaria_code {
   TALARIA_OK = 0,
@@ -37,7 +37,8 @@ typedef enum talaria_kind {
   TALARIA_WEIGHT = 1,      // written whole rows at a time, in rising order; the backend may lay it out its own way
   TALARIA_ACTIVATION = 2,  // F32 or I32; plain rows
   TALARIA_KV = 3,          // [layers][blocks][positions per block][G * D], F32, F16 or Q8_0; laid out as the backend likes
-  TALARIA_HOST = 4         // F32 or I32 in host memory that every device can copy from and to; belongs to no device
+  TALARIA_HOST = 4,        // F32 or I32 in host memory that every device can copy from and to; belongs to no device
+  TALARIA_PEER = 5         // the same in a device's memory, for those devices that reach it
 } talaria_kind;
 
 typedef enum talaria_activations {
@@ -126,6 +127,9 @@ uint64_t talaria_device_open(
 // Stops the queue and frees the device's tensors and steps. Their handles are stale from then on.
 int32_t talaria_device_close(uint64_t device, talaria_status* status);
 
+// Whether steps of a device can copy from and to peer tensors in the memory of another: 1, or 0, as on failure.
+int32_t talaria_device_reaches(uint64_t device, uint64_t other, talaria_status* status);
+
 // What the device has allocated; `memory` is a talaria_device_memory.
 int32_t talaria_device_get_memory(uint64_t device, uint8_t* memory, int64_t bytes, talaria_status* status);
 
@@ -138,7 +142,8 @@ double talaria_read_bandwidth(uint64_t device, int64_t bytes, talaria_status* st
 
 // --- tensors ----------------------------------------------------------------------------------------------------------
 
-// Allocates a tensor, filled with zeros; `desc` is a talaria_tensor_desc. For a host tensor the device is 0.
+// Allocates a tensor, filled with zeros; `desc` is a talaria_tensor_desc. For a host tensor the device is 0; a peer tensor
+// lies in the device's memory, and belongs to no device either.
 uint64_t talaria_tensor_new(uint64_t device, const uint8_t* desc, int64_t bytes, talaria_status* status);
 
 // Frees a tensor. Steps that use it keep its memory until they are freed.
@@ -146,7 +151,7 @@ int32_t talaria_tensor_free(uint64_t device, uint64_t tensor, talaria_status* st
 
 // Copies host bytes into a tensor at a byte offset, after all work queued so far. A weight takes whole rows in the
 // layout of the file; a KV tensor takes none. The source may be reused on return. With device 0 a host tensor is
-// written at once, whatever any queue does.
+// written at once, whatever any queue does. A peer tensor is written and read by steps alone.
 int32_t talaria_write(
     uint64_t device, uint64_t tensor, int64_t offset, const uint8_t* source, int64_t bytes, talaria_status* status);
 

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 typedef struct talaria_tensor_view {
-  void* object;      // the backend's own tensor; null for a host tensor
+  void* object;      // the backend's own tensor, or its peer memory; null for a host tensor
   uint8_t* host;     // the bytes of a host tensor, from the beginning of a page on; else null
   int32_t kind;      // talaria_kind
   int32_t type;      // talaria_type
@@ -59,6 +59,12 @@ typedef struct talaria_backend_table {
   int32_t (*run)(void* device, void* step, const int32_t* batch, int64_t words, talaria_status* status);
   int32_t (*read_bandwidth)(void* device, int64_t bytes, double* result, talaria_status* status);
   void (*device_memory)(void* device, talaria_device_memory* memory);
+
+  // Whether steps of the device can copy from and to peer memory of the backend's device `index`; makes it so. Null: of none.
+  int32_t (*reaches)(void* device, int32_t index);
+  // Zeros in the device's memory, which may outlive the device. For backends with `reaches`.
+  int32_t (*peer_new)(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** peer, talaria_status* status);
+  void (*peer_free)(void* peer);  // no step uses it any more
 } talaria_backend_table;
 
 // The one exported symbol. Null if this library was built for another ABI version.

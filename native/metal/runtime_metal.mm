@@ -81,6 +81,10 @@ class MetalRuntime final : public Runtime {
   void* allocate_host(int64_t bytes) override;
   void* map_host(void*, int64_t) override { throw Fault{TALARIA_UNSUPPORTED, "Metal's kernels do not wait for other devices"}; }
   void unmap_host(void*) noexcept override {}
+  std::shared_ptr<void> allocate_peer(int64_t, const char*) override {
+    throw Fault{TALARIA_UNSUPPORTED, "no device reaches the memory of a Metal device"};
+  }
+  bool reaches(int32_t) override { return false; }
   void release_host(void* memory) noexcept override { host_.erase(static_cast<uint8_t*>(memory)); }
 
   void upload(void* target, const void* host, int64_t bytes) override;

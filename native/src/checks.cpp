@@ -216,9 +216,11 @@ void check(Checker& c, const talaria_top_logits_args& a) {
 void check(Checker& c, const talaria_copy_args& a) {
   const auto& target = view(a.target);
   const auto& source = view(a.source);
-  auto plain = [](const talaria_tensor_view& v) { return v.kind == TALARIA_ACTIVATION || v.kind == TALARIA_HOST; };
-  if (!plain(target)) c.refuse("target", "is no activation or host tensor");
-  if (!plain(source)) c.refuse("source", "is no activation or host tensor");
+  auto plain = [](const talaria_tensor_view& v) {
+    return v.kind == TALARIA_ACTIVATION || v.kind == TALARIA_HOST || v.kind == TALARIA_PEER;
+  };
+  if (!plain(target)) c.refuse("target", "is no activation, host or peer tensor");
+  if (!plain(source)) c.refuse("source", "is no activation, host or peer tensor");
   c.differ(a.target, "target", {a.source});
   int64_t bytes = 0;
   if (a.row_bytes < 4 || a.row_bytes % 4 != 0 || __builtin_mul_overflow(a.row_bytes, c.rows(), &bytes)) {
@@ -309,6 +311,10 @@ void check_op(const Device& device, const ResolvedOp& op, BatchLimits& limits) {
   for (const auto& tensor : op.tensors) {
     if (tensor->device && tensor->device.get() != &device) {
       fail(TALARIA_INVALID, "%s: tensor %s belongs to another device", spec.name, tensor->label.c_str());
+    }
+    if (tensor->peer_backend && (tensor->planned != device.plan_only || !device.reaches(*tensor->peer_backend, tensor->peer_index))) {
+      fail(TALARIA_UNSUPPORTED, "%s: tensor %s lies in the memory of a device that this one does not reach", spec.name,
+           tensor->label.c_str());
     }
   }
   Checker checker(spec.name, limits);

@@ -52,6 +52,7 @@ struct Step;
 struct Device {
   static constexpr uint8_t kind = 2;
   std::shared_ptr<Backend> backend;
+  int32_t index = 0;
   void* object = nullptr;
   std::recursive_mutex mutex;  // held during every call; recursive, as dropping the last reference frees
   bool closed = false;
@@ -62,6 +63,8 @@ struct Device {
   ~Device();
   const talaria_backend_table& table() const { return *backend->table; }
   void close();
+  // Whether steps can copy from and to peer tensors of a backend's device.
+  bool reaches(const Backend& of, int32_t at) const;
   // Refuses a call that needs the tensors' memory on a device that has none.
   void require_memory(const char* call) const;
   // Waits for the queue, so that what it uses can be freed; the first fault stays for `raise_pending`.
@@ -97,8 +100,11 @@ class HostMemory {
 struct Tensor {
   static constexpr uint8_t kind = 3;
   talaria_tensor_view view{};
-  std::shared_ptr<Device> device;  // none for a host tensor
+  std::shared_ptr<Device> device;  // none for a host or peer tensor
   HostMemory host;
+  std::shared_ptr<Backend> peer_backend;  // of a peer tensor: where it lies
+  int32_t peer_index = 0;
+  bool planned = false;
   std::string label;
   int64_t row_bytes = 0;
 

@@ -14,6 +14,11 @@ Locked::Locked(uint64_t handle, bool even_if_lost)
 
 Device::~Device() { close(); }
 
+bool Device::reaches(const Backend& of, int32_t at) const {
+  if (&of != backend.get() || table().reaches == nullptr) return false;
+  return at == index || table().reaches(object, at) != 0;  // its own memory, however it copies
+}
+
 void Device::require_memory(const char* call) const {
   if (plan_only) fail(TALARIA_INVALID, "%s: this device only plans; its tensors have no memory", call);
 }
@@ -53,6 +58,7 @@ namespace {
 uint64_t open_device(uint64_t backend, int32_t index, const uint8_t* options, int64_t bytes) {
   auto device = std::make_shared<Device>();
   device->backend = Handles::all().get<Backend>(backend, "device_open");
+  device->index = index;
   auto read = read_struct<talaria_device_options>(options, bytes, "device_options");
   if (read.wait_limit_ms < 0) fail(TALARIA_INVALID, "device_options: wait_limit_ms is %d", read.wait_limit_ms);
   if (read.threads < 0 || read.threads > 1024)
@@ -85,6 +91,15 @@ TALARIA_EXPORT int32_t talaria_device_close(uint64_t device, talaria_status* sta
     Handles::all().remove(device);
     locked->close();
     return static_cast<int32_t>(TALARIA_OK);
+  });
+}
+
+TALARIA_EXPORT int32_t talaria_device_reaches(uint64_t device, uint64_t other, talaria_status* status) {
+  return guarded<int32_t>(status, 0, [&] {
+    auto found = Handles::all().get<Device>(other, "device_reaches");
+    Locked locked(device);
+    // The other one is not locked: what is looked at does not change, and two locks could wait for each other.
+    return static_cast<int32_t>(found->plan_only == locked->plan_only && locked->reaches(*found->backend, found->index));
   });
 }
 

@@ -79,6 +79,7 @@ HostMemory::~HostMemory() {
 }
 
 Tensor::~Tensor() {
+  if (peer_backend && view.object != nullptr) peer_backend->table->peer_free(view.object);
   if (!device) return;
   std::lock_guard<std::recursive_mutex> lock(device->mutex);
   if (device->closed || view.object == nullptr) return;
@@ -88,7 +89,7 @@ Tensor::~Tensor() {
 
 namespace {
 
-constexpr int64_t max_host_bytes = 1ll << 30;
+constexpr int64_t max_carried_bytes = 1ll << 30;
 
 void check_kind(const talaria_tensor_desc& desc) {
   bool plain = desc.type == TALARIA_F32 || desc.type == TALARIA_I32;
@@ -96,8 +97,9 @@ void check_kind(const talaria_tensor_desc& desc) {
     case TALARIA_WEIGHT: return;
     case TALARIA_ACTIVATION:
     case TALARIA_HOST:
+    case TALARIA_PEER:
       if (!plain)
-        fail(TALARIA_INVALID, "tensor %s: activations and host tensors are F32 or I32, not %s", desc.label,
+        fail(TALARIA_INVALID, "tensor %s: activations, host and peer tensors are F32 or I32, not %s", desc.label,
              type_name(desc.type));
       return;
     case TALARIA_KV:
@@ -108,6 +110,27 @@ void check_kind(const talaria_tensor_desc& desc) {
       return;
     default: fail(TALARIA_INVALID, "tensor %s: %d is no kind of tensor", desc.label, desc.kind);
   }
+}
+
+void require_carried(const Tensor& tensor) {
+  if (tensor.view.bytes > max_carried_bytes) {
+    fail(TALARIA_INVALID, "tensor %s: host and peer tensors carry activations and have at most %lld bytes",
+         tensor.label.c_str(), static_cast<long long>(max_carried_bytes));
+  }
+}
+
+// In a device's memory, but not the device's own: other devices' steps may keep it longer.
+uint64_t new_peer_tensor(uint64_t device, const talaria_tensor_desc& desc, const std::shared_ptr<Tensor>& tensor) {
+  require_carried(*tensor);
+  Locked locked(device);
+  if (locked->table().reaches == nullptr)
+    fail(TALARIA_UNSUPPORTED, "tensor %s: no device reaches the memory of this one", desc.label);
+  talaria_status report{};
+  locked->check(locked->table().peer_new(locked->object, &desc, tensor->view.bytes, &tensor->view.object, &report), report);
+  tensor->peer_backend = locked->backend;
+  tensor->peer_index = locked->index;
+  tensor->planned = locked->plan_only;
+  return Handles::all().add(tensor);
 }
 
 uint64_t new_tensor(uint64_t device, const uint8_t* source, int64_t source_bytes) {
@@ -125,14 +148,12 @@ uint64_t new_tensor(uint64_t device, const uint8_t* source, int64_t source_bytes
 
   if (desc.kind == TALARIA_HOST) {
     if (device != 0) fail(TALARIA_INVALID, "tensor %s: a host tensor belongs to no device", desc.label);
-    if (tensor->view.bytes > max_host_bytes) {
-      fail(TALARIA_INVALID, "tensor %s: host tensors carry activations and have at most %lld bytes", desc.label,
-           static_cast<long long>(max_host_bytes));
-    }
+    require_carried(*tensor);
     tensor->host = HostMemory(static_cast<size_t>(tensor->view.bytes));
     tensor->view.host = tensor->host.data();
     return Handles::all().add(tensor);
   }
+  if (desc.kind == TALARIA_PEER) return new_peer_tensor(device, desc, tensor);
   Locked locked(device);
   talaria_status report{};
   locked->check(locked->table().tensor_new(locked->object, &desc, tensor->view.bytes, &tensor->view.object, &report),
@@ -150,6 +171,8 @@ void require_range(const Device* device, const Tensor& tensor, int64_t offset, c
   if (tensor.device && tensor.device.get() != device) {
     fail(TALARIA_INVALID, "%s: tensor %s belongs to another device", call, tensor.label.c_str());
   }
+  if (tensor.view.kind == TALARIA_PEER)
+    fail(TALARIA_INVALID, "%s: peer tensor %s is written and read by steps alone", call, tensor.label.c_str());
   if (memory == nullptr) fail(TALARIA_INVALID, "%s: no host memory is given for tensor %s", call, tensor.label.c_str());
   if (offset < 0 || bytes < 0 || offset > tensor.view.bytes || bytes > tensor.view.bytes - offset) {
     fail(TALARIA_INVALID, "%s: bytes [%lld, +%lld) are not within tensor %s of %lld bytes", call,
@@ -175,7 +198,7 @@ TALARIA_EXPORT int32_t talaria_tensor_free(uint64_t device, uint64_t tensor, tal
     auto found = Handles::all().get<Tensor>(tensor, "tensor_free");
     if (!found->device) {
       if (device != 0)
-        fail(TALARIA_INVALID, "tensor_free: tensor %s is a host tensor, of no device", found->label.c_str());
+        fail(TALARIA_INVALID, "tensor_free: tensor %s belongs to no device", found->label.c_str());
       if (!Handles::all().remove(tensor)) fail(TALARIA_INVALID, "tensor_free: another thread has freed it meanwhile");
       return static_cast<int32_t>(TALARIA_OK);
     }

@@ -83,6 +83,36 @@ std::string written(const char* before, int number, int shared = 0) {
   return std::string(before) + early + "talaria_fill 3,2,1 64,1,1 " + std::to_string(shared) + " " + std::to_string(number) + "\n";
 }
 
+// Memory that kernels of another device may write to stays while somebody holds it, whoever has gone.
+void reaches_the_other(Runtime& runtime) {
+  const char* said = "device 1 reaches 0\n";
+  auto count = [&] {
+    std::string log = log_text();
+    return log.find(said) == std::string::npos ? 0 : log.find(said) == log.rfind(said) ? 1 : 2;
+  };
+  auto other = driver().open(0);
+  expect(runtime.reaches(0) && runtime.reaches(0) && runtime.reaches(1), "devices that reach each other");
+  expect(count() == 1, "peer access is enabled once");
+  expect(!runtime.reaches(2) && !runtime.reaches(-1), "devices that are not there");
+  auto second = driver().open(1);
+  expect(second->reaches(0) && count() == 1, "peer access that another queue of the device has enabled");
+  second.reset();
+  std::shared_ptr<void> peer = other->allocate_peer(100, "a test");
+  expect(static_cast<uint8_t*>(peer.get())[99] == 0, "peer memory is zeros");
+  other.reset();
+  int held = live();
+  std::thread([&] { peer.reset(); }).join();  // where no device is current
+  expect(live() == held - 1, "peer memory is freed");
+  fake("count=2 peers=0");
+  other = driver().open(0);
+  expect(!other->reaches(1) && other->reaches(0), "devices without peer access");
+  fake("count=2 fail=enable_peer:217");
+  second = driver().open(0);
+  expect(!second->reaches(1), "peer access that is refused");
+  fake("count=2");
+  expect_fault(TALARIA_OUT_OF_MEMORY, KIND ":0 has no room for 2.00 GB (rows)", [&] { other->allocate_peer(2000000000, "rows"); });
+}
+
 void works() {
   fake("count=2");
   expect(driver().device_count() == 2, "two devices");
@@ -132,6 +162,7 @@ void works() {
     expect(live() < before, "no longer pinned");
     std::free(pages);
 
+    reaches_the_other(*runtime);
     expect_fault(TALARIA_OUT_OF_MEMORY, KIND ":1 has no room for 2.00 GB (weight w): of its 1.07 GB only 1.07 GB are free",
                  [&] { runtime->allocate(2000000000, "weight w"); });
     runtime->release(memory);

@@ -23,6 +23,9 @@ using talaria::gpu::Status;
 #define FAKE_NAME(cuda, hip) cuda
 #endif
 
+// What the two call by different names and in different ways: the current device reaches another one.
+static Status note_peer(int other);
+
 // Each function under the name that the library exports.
 #define FAKE_DECLARE(member, type, cuda, hip) \
   FAKE_EXPORT std::type_identity_t<type> fake_##member __asm__(FAKE_NAME(cuda, hip));
@@ -240,13 +243,31 @@ Status fake_launch_graph(void* executable, void*) {
   return 0;
 }
 
+Status fake_can_access_peer(int* can, int device, int other) {
+  *can = device != other && number("peers", 1) != 0;
+  return trouble("can_access_peer", true);
+}
+
 Status fake_create_event(void** event, unsigned) { return make("create_event", event); }
 Status fake_destroy_event(void* event) { return end("destroy_event", event); }
 Status fake_record_event(void* event, void*) { return live.count(event) == 0 ? 400 : trouble("record_event", true); }
 Status fake_wait_event(void* event) { return live.count(event) == 0 ? 400 : trouble("wait_event", true); }
 Status fake_elapsed(float* ms, void*, void*) { return *ms = 1.5f, trouble("elapsed", true); }
 
+// As strict as drivers are about a second time.
+Status note_peer(int other) {
+  if (Status status = trouble("enable_peer", true)) return status;
+  static std::set<std::pair<int, int>>& enabled = *new std::set<std::pair<int, int>>();
+  if (!enabled.insert({current, other}).second) return 704;
+  note("device " + std::to_string(current) + " reaches " + std::to_string(other));
+  return 0;
+}
+
 #ifdef FAKE_HIP
+FAKE_EXPORT Status hipDeviceEnablePeerAccess(int other, unsigned) { return note_peer(other); }
+FAKE_EXPORT Status hipExtMallocWithFlags(void** result, size_t bytes, unsigned flags) {
+  return flags != 1 ? 1 : fake_allocate(result, bytes);
+}
 FAKE_EXPORT const char* hipGetErrorString(Status) { return "a fake error"; }
 FAKE_EXPORT Status hipRuntimeGetVersion(int* version) { return *version = 60342131, 0; }
 FAKE_EXPORT Status hipSetDevice(int device) { return current = device, sticky; }
@@ -260,16 +281,22 @@ FAKE_EXPORT Status cuGetErrorString(Status, const char** text) { return *text = 
 FAKE_EXPORT Status cuDriverGetVersion(int* version) { return *version = number("version", 12040), 0; }
 FAKE_EXPORT Status cuDeviceGet(int* device, int index) { return *device = index, 0; }
 FAKE_EXPORT Status cuDeviceGetPCIBusId(char* bus, int bytes, int) { return snprintf(bus, static_cast<size_t>(bytes), "none"), 0; }
+static int context_holders[8];
 FAKE_EXPORT Status cuDevicePrimaryCtxRetain(void** context, int device) {
   *context = reinterpret_cast<void*>(intptr_t{device} + 1);
-  live.insert(*context);
+  if (context_holders[device]++ == 0) live.insert(*context);
   return 0;
 }
 FAKE_EXPORT Status cuDevicePrimaryCtxRelease_v2(int device) {
-  return live.erase(reinterpret_cast<void*>(intptr_t{device} + 1)), 0;
+  if (--context_holders[device] == 0) live.erase(reinterpret_cast<void*>(intptr_t{device} + 1));
+  return 0;
 }
 FAKE_EXPORT Status cuCtxSetCurrent(void* context) {
   return current = static_cast<int>(reinterpret_cast<intptr_t>(context)) - 1, sticky;
+}
+FAKE_EXPORT Status cuCtxEnablePeerAccess(void* other, unsigned) {
+  if (live.count(other) == 0) return 201;
+  return note_peer(static_cast<int>(reinterpret_cast<intptr_t>(other)) - 1);
 }
 FAKE_EXPORT Status cuFuncGetAttribute(int* value, int, void*) { return *value = number("built", 90), trouble("attribute", true); }
 FAKE_EXPORT Status cuFuncSetAttribute(void* function, int, int value) {

@@ -28,6 +28,11 @@ public interface Device extends AutoCloseable {
         return Meeting.NOBODY;
     }
 
+    /** Whether this device's steps can copy from and to {@link Tensor.Kind#PEER} tensors in the other's memory. */
+    default boolean reaches(Device other) {
+        return false;
+    }
+
     /**
      * Makes an event with a count of 0. It belongs to no device.
      *
@@ -60,7 +65,7 @@ public interface Device extends AutoCloseable {
 
     /**
      * Allocates a tensor of zeros: an {@link Tensor.Kind#ACTIVATION} (F32 or I32), a {@link Tensor.Kind#KV}, or, if it meets
-     * others, a {@link Tensor.Kind#HOST} (F32 or I32).
+     * others, a {@link Tensor.Kind#HOST} (F32 or I32), or, if others reach it, a {@link Tensor.Kind#PEER} (F32 or I32).
      */
     Tensor alloc(String label, Tensor.Kind kind, TensorType type, Shape shape);
 

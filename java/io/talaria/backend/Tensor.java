@@ -13,7 +13,9 @@ public interface Tensor {
         /** Half of a KV cache, {@code [layers][blocks][positions per block][G * D]}; laid out as the device likes. */
         KV,
         /** F32 or I32 in host memory that every native device can copy from and to. */
-        HOST
+        HOST,
+        /** F32 or I32 in the memory of a device, that it and those which reach it can copy from and to. */
+        PEER
     }
 
     /** A name for messages and memory reports. */

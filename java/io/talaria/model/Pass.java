@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,7 +23,7 @@ import java.util.Set;
 
 /**
  * A forward pass over one device or several, composed once and run often: one step for each device, all under way at the same
- * time. Rows lie in host memory while they travel, and events say when they are there: nobody comes back to the host between,
+ * time. Rows lie in the receiver's memory or the host's while they travel, and events say when they are there: nobody comes back to the host between,
  * but for weights that are overwritten, where the device's step is cut and the caller waits for it.
  */
 final class Pass implements AutoCloseable {
@@ -31,6 +32,7 @@ final class Pass implements AutoCloseable {
     private final List<Part> parts = new ArrayList<>();
     private final Map<Device, Step> open = new HashMap<>();
     private final Map<Route, Way> ways = new HashMap<>();
+    private final Map<Tensor, Device> places = new IdentityHashMap<>(); // and who made them
     private final List<Event> events = new ArrayList<>();
     private final Device maker;
 
@@ -133,10 +135,19 @@ final class Pass implements AutoCloseable {
         ways.put(route, made);
         for (Rows rows : trip.rows()) {
             Shape shape = Shape.of(options.batch().rows(), rows.rowBytes() / Float.BYTES);
-            made.places().add(maker.alloc(trip.what(), Tensor.Kind.HOST, TensorType.F32, shape));
+            made.places().add(place(trip, shape));
         }
         made.free().ifPresent(Event::signal);
         return made;
+    }
+
+    /** In the receiver's memory where the sender can write there, else in the host's. */
+    private Tensor place(Trip trip, Shape shape) {
+        boolean reached = trip.from().reaches(trip.to());
+        Device owner = reached ? trip.to() : maker;
+        Tensor place = owner.alloc(trip.what(), reached ? Tensor.Kind.PEER : Tensor.Kind.HOST, TensorType.F32, shape);
+        places.put(place, owner);
+        return place;
     }
 
     private Event event() {
@@ -188,10 +199,11 @@ final class Pass implements AutoCloseable {
             }
         }
         events.forEach(event -> all.add(event::close));
-        ways.values().forEach(way -> way.places().forEach(place -> all.add(() -> maker.free(place))));
+        places.forEach((place, owner) -> all.add(() -> owner.free(place)));
         parts.clear();
         events.clear();
         ways.clear();
+        places.clear();
         freeAll(all);
     }
 

@@ -65,8 +65,9 @@ public final class LinkProbe {
                 fixed,
                 String.format(
                         Locale.ROOT,
-                        "measured between %s: 16 KB there and back in %.1f us, 8 MB in %.0f us",
+                        "measured between %s %s: 16 KB there and back in %.1f us, 8 MB in %.0f us",
                         devices,
+                        home.reaches(away) && away.reaches(home) ? "by peer access" : "through host memory",
                         small.microseconds(),
                         large.microseconds()));
         return new Result(List.of(small, large), link, (step(home) + step(away)) / 2);

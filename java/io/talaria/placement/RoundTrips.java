@@ -19,7 +19,7 @@ import java.util.stream.Stream;
 
 /**
  * Rows that go from one device to another and back, some times one after the other, as in a forward pass: one step on each
- * device, host memory that both reach, and events that say when rows are there.
+ * device, memory that both reach, and events that say when rows are there.
  */
 final class RoundTrips implements AutoCloseable {
     private static final int WIDTH = 4096;
@@ -71,8 +71,8 @@ final class RoundTrips implements AutoCloseable {
     private void compose(int trips) {
         Tensor here = rows(home, Tensor.Kind.ACTIVATION);
         Tensor there = rows(away, Tensor.Kind.ACTIVATION);
-        Tensor goingPlace = rows(maker, Tensor.Kind.HOST);
-        Tensor comingPlace = rows(maker, Tensor.Kind.HOST);
+        Tensor goingPlace = place(home, away);
+        Tensor comingPlace = place(away, home);
         Event gone = event();
         Event come = event();
         events = List.of(gone, come);
@@ -96,6 +96,11 @@ final class RoundTrips implements AutoCloseable {
     private static void receive(Step step, Tensor rows, Tensor place, Event full) {
         step.await(full);
         step.copy(rows, 0, place, 0, ROW_BYTES);
+    }
+
+    /** As in a forward pass: in the receiver's memory where the sender can write there. */
+    private Tensor place(Device from, Device to) {
+        return from.reaches(to) ? rows(to, Tensor.Kind.PEER) : rows(maker, Tensor.Kind.HOST);
     }
 
     private Tensor rows(Device device, Tensor.Kind kind) {

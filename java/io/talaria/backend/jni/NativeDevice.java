@@ -49,9 +49,9 @@ final class NativeDevice implements Device {
     private final NativeStatus status = new NativeStatus();
     private final StagedReader reader = new StagedReader();
     private final Set<Long> steps = new HashSet<>();
-    private final Set<Long> hostTensors = new HashSet<>();
+    private final Set<Long> ownerless = new HashSet<>(); // tensors that belong to no device, but were made here
     private final LeakReport leak;
-    private long handle;
+    private volatile long handle; // others ask for it, who hold their own lock
     private boolean lost;
 
     /** @param planOnly whether the device only counts what is made on it, so that nothing need be copied there */
@@ -70,6 +70,12 @@ final class NativeDevice implements Device {
     @Override
     public Meeting meeting() {
         return Meeting.ALL;
+    }
+
+    @Override
+    public synchronized boolean reaches(Device other) {
+        return other instanceof NativeDevice device
+                && Native.talaria_device_reaches(open(), device.open(), status.buffer()) != 0;
     }
 
     @Override
@@ -144,11 +150,17 @@ final class NativeDevice implements Device {
         desc.put(DESC_LABEL, name, 0, Math.min(name.length, LABEL_BYTES));
         long owner = kind == Tensor.Kind.HOST ? 0 : open();
         long tensor = checkHandle(Native.talaria_tensor_new(owner, desc.clear(), DESC_BYTES, status.buffer()));
+        if (belongsToNone(kind)) {
+            ownerless.add(tensor);
+        }
         if (kind == Tensor.Kind.HOST) {
-            hostTensors.add(tensor);
             return new NativeTensor.OnHost(tensor, label, type, shape);
         }
         return new NativeTensor.OnDevice(tensor, label, kind, type, shape);
+    }
+
+    private static boolean belongsToNone(Tensor.Kind kind) {
+        return kind == Tensor.Kind.HOST || kind == Tensor.Kind.PEER;
     }
 
     private static int kindCode(Tensor.Kind kind) {
@@ -157,15 +169,16 @@ final class NativeDevice implements Device {
             case ACTIVATION -> Native.TALARIA_ACTIVATION;
             case KV -> Native.TALARIA_KV;
             case HOST -> Native.TALARIA_HOST;
+            case PEER -> Native.TALARIA_PEER;
         };
     }
 
     @Override
     public synchronized void free(Tensor tensor) {
-        long owner = tensor.kind() == Tensor.Kind.HOST ? 0 : open();
+        long owner = belongsToNone(tensor.kind()) ? 0 : open();
         long freed = NativeTensor.handleOf(tensor);
         check(Native.talaria_tensor_free(owner, freed, status.buffer()));
-        hostTensors.remove(freed);
+        ownerless.remove(freed);
     }
 
     @Override
@@ -282,9 +295,9 @@ final class NativeDevice implements Device {
             leak.closed();
             steps.clear();
             status.check(Native.talaria_device_close(closing, status.buffer()));
-            // Host tensors belong to no device, but this one made them; steps of others keep theirs.
-            hostTensors.forEach(tensor -> Native.talaria_tensor_free(0, tensor, status.buffer()));
-            hostTensors.clear();
+            // Steps of others keep those that they use.
+            ownerless.forEach(tensor -> Native.talaria_tensor_free(0, tensor, status.buffer()));
+            ownerless.clear();
         }
     }
 
