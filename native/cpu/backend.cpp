@@ -116,6 +116,7 @@ int32_t device_info(int32_t index, talaria_device_info* info, talaria_status* st
 
 int32_t device_open(int32_t index, const talaria_device_options* options, void** device, talaria_status* status) {
   if (index != 0) return report(status, TALARIA_UNSUPPORTED, "there is one cpu device, cpu:0");
+  if (options->copies_only != 0) return report(status, TALARIA_UNSUPPORTED, "the cpu has one queue");
   return reporting(status, [&] {
     *device = std::make_unique<Device>(*options).release();
   });

@@ -42,10 +42,18 @@ class PinnedMeetings {
   Meetings* all_ = nullptr;
 };
 
+std::unique_ptr<Runtime> open_runtime(int32_t index, const talaria_device_options& options) {
+  bool copies_only = options.copies_only != 0;
+  if (copies_only && (driver().properties(index).needs & EXCHANGE) == 0)
+    throw Fault{TALARIA_UNSUPPORTED, "this device leaves copies between devices to the host"};
+  if (options.plan_only != 0) return plan_runtime(driver().properties(index));
+  return driver().open(index, copies_only);
+}
+
 struct Device {
   Device(int32_t index, const talaria_device_options& options)
       : wait_limit_ms(options.wait_limit_ms),
-        runtime(options.plan_only != 0 ? plan_runtime(driver().properties(index)) : driver().open(index)),
+        runtime(open_runtime(index, options)),
         uploader(*runtime),
         scratch(*runtime),
         meetings(*runtime) {}

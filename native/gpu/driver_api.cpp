@@ -66,13 +66,19 @@ static std::string size_text(int64_t bytes) {
 
 // --- opening and closing ----------------------------------------------------------------------------------------------
 
-DriverRuntime::DriverRuntime(const DriverApi& api, std::string device, Properties properties)
-    : api_(api), device_(std::move(device)), properties_(std::move(properties)) {}
+// A few blocks keep a link busy; more would only keep processors from those who compute.
+constexpr int32_t copy_blocks_beside_others = 8;
+
+DriverRuntime::DriverRuntime(const DriverApi& api, std::string device, Properties properties, bool copies_only)
+    : api_(api), device_(std::move(device)), properties_(std::move(properties)), copies_only_(copies_only) {
+  if (copies_only) properties_.copy_blocks = copy_blocks_beside_others;
+}
 
 void DriverRuntime::create_stream() {
   constexpr unsigned independent = 1;  // of the stream that others use when they name none
   enter("creating a stream");
-  api_.check(api_.create_stream(&stream_, independent), "creating a stream");
+  // Copies go first where blocks of both queues wait for a processor: others wait for them.
+  api_.check(api_.create_stream(&stream_, independent, copies_only_ ? -1 : 0), "creating a stream");
 }
 
 void DriverRuntime::close() noexcept {
@@ -97,6 +103,7 @@ std::string DriverRuntime::load_kernels(bool (*wanted)(const Image&, const Prope
   std::string refusal;
   for (const Image& image : std::span(images, image_count)) {
     if (!wanted(image, properties_)) continue;
+    if (copies_only_ && std::strcmp(image.file, kernel_name(Kernel::exchange)) != 0) continue;
     void* module = nullptr;
     std::string log;
     Status status = load(image, &module, &log);
@@ -111,6 +118,7 @@ std::string DriverRuntime::load_kernels(bool (*wanted)(const Image&, const Prope
   for (size_t i = 0; i < functions_.size(); i++) {
     auto kernel = static_cast<Kernel>(i);
     if ((kernel_needs(kernel) & ~properties_.needs) != 0) continue;
+    if (copies_only_ && kernel != Kernel::exchange) continue;
     std::string symbol = std::string("talaria_") + kernel_name(kernel);
     for (void* module : modules_) {
       if (api_.find_function(&functions_[i], module, symbol.c_str()) == DRIVER_OK) break;

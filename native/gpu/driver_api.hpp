@@ -48,7 +48,8 @@ enum : Status { DRIVER_OK = 0, DRIVER_OUT_OF_MEMORY = 2, DRIVER_NO_DEVICE = 100,
   X(launch, Status(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, \
                    unsigned block_z, unsigned shared_bytes, void* stream, void** arguments, void** extra),                \
     "cuLaunchKernel", "hipModuleLaunchKernel")                                                                            \
-  X(create_stream, Status(void** stream, unsigned flags), "cuStreamCreate", "hipStreamCreateWithFlags")                   \
+  X(create_stream, Status(void** stream, unsigned flags, int priority), "cuStreamCreateWithPriority",                     \
+    "hipStreamCreateWithPriority")                                                                                        \
   X(destroy_stream, Status(void* stream), "cuStreamDestroy_v2", "hipStreamDestroy")                                       \
   X(synchronize, Status(void* stream), "cuStreamSynchronize", "hipStreamSynchronize")                                     \
   X(begin_capture, Status(void* stream, int mode), "cuStreamBeginCapture_v2", "hipStreamBeginCapture")                    \
@@ -86,7 +87,7 @@ std::string built_for();
 // The part of a Runtime that is the same on both.
 class DriverRuntime : public Runtime {
  public:
-  DriverRuntime(const DriverApi& api, std::string device, Properties properties);
+  DriverRuntime(const DriverApi& api, std::string device, Properties properties, bool copies_only);
   DriverRuntime(const DriverRuntime&) = delete;
   DriverRuntime& operator=(const DriverRuntime&) = delete;
 
@@ -142,6 +143,7 @@ class DriverRuntime : public Runtime {
   const DriverApi& api_;
   const std::string device_;  // cuda:0
   Properties properties_;
+  const bool copies_only_;
   std::array<void*, static_cast<size_t>(Kernel::count)> functions_{};
 
  private:

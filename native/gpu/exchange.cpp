@@ -95,7 +95,7 @@ void ExchangeComposer::flush(std::vector<Launch>& launches) {
   }
   ExchangeArgs copies = all;
   copies.wait = copies.signal = nullptr;
-  push(std::min<int64_t>((words + words_of_a_block - 1) / words_of_a_block, 64), copies);
+  push(std::min<int64_t>((words + words_of_a_block - 1) / words_of_a_block, runtime_.properties().copy_blocks), copies);
   if (all.signal != nullptr) {
     ExchangeArgs signal = nothing_;
     signal.signal = all.signal;

@@ -47,6 +47,7 @@ struct Properties {
   int32_t lanes = 32;        // of a hardware warp
   int64_t shared_bytes = 48 << 10;  // of a block, at most
   uint32_t needs = ANY;      // what it has of Needs
+  int32_t copy_blocks = 64;  // that copy many rows between devices, at most
   bool dependent_launch = false;    // programmatic dependent launch: sm_90 and later
   bool host_runs = false;   // launches run on the thread that makes them, which is then the queue's own: the emulator
   int32_t compute = 0;       // CUDA: 90 for sm_90; HIP: 0x908 for gfx908; else 0
@@ -138,7 +139,8 @@ class Driver {
   virtual int32_t device_count() = 0;             // throws Fault UNSUPPORTED with the reason why there is none
   virtual Properties properties(int32_t index) = 0;
   virtual int64_t free_bytes(int32_t index) = 0;
-  virtual std::unique_ptr<Runtime> open(int32_t index) = 0;
+  // With `copies_only`, for the kernel `exchange` alone, beside runtimes that compute.
+  virtual std::unique_ptr<Runtime> open(int32_t index, bool copies_only = false) = 0;
 };
 
 // Defined by runtime_cuda.cpp, runtime_hip.cpp or runtime_simt.cpp, of which a backend's library has one.

@@ -175,8 +175,8 @@ bool has_code(const Properties& properties) {
 class CudaRuntime final : public DriverRuntime {
  public:
   // `numbers`: the driver's, of all devices that can be opened.
-  CudaRuntime(const CudaApi& api, int32_t index, std::vector<int> numbers, const Properties& properties)
-      : DriverRuntime(api, "cuda:" + std::to_string(index), properties),
+  CudaRuntime(const CudaApi& api, int32_t index, std::vector<int> numbers, const Properties& properties, bool copies_only)
+      : DriverRuntime(api, "cuda:" + std::to_string(index), properties, copies_only),
         cuda_(api),
         numbers_(std::move(numbers)),
         device_number_(numbers_[static_cast<size_t>(index)]) {
@@ -310,9 +310,9 @@ class CudaDriver final : public Driver {
     return static_cast<int64_t>(free);
   }
 
-  std::unique_ptr<Runtime> open(int32_t index) override {
+  std::unique_ptr<Runtime> open(int32_t index, bool copies_only) override {
     Properties properties = describe(device(index));
-    return std::make_unique<CudaRuntime>(api(), index, devices(), properties);
+    return std::make_unique<CudaRuntime>(api(), index, devices(), properties, copies_only);
   }
 
  private:

@@ -97,8 +97,8 @@ bool same_architecture(const Image& image, const Properties& properties) { retur
 class HipRuntime final : public DriverRuntime {
  public:
   // `numbers`: HIP's, of all devices that can be opened.
-  HipRuntime(const HipApi& api, int32_t index, std::vector<int> numbers, const Properties& properties)
-      : DriverRuntime(api, "hip:" + std::to_string(index), properties),
+  HipRuntime(const HipApi& api, int32_t index, std::vector<int> numbers, const Properties& properties, bool copies_only)
+      : DriverRuntime(api, "hip:" + std::to_string(index), properties, copies_only),
         hip_(api),
         numbers_(std::move(numbers)),
         device_number_(numbers_[static_cast<size_t>(index)]) {
@@ -161,9 +161,9 @@ class HipDriver final : public Driver {
     return static_cast<int64_t>(free);
   }
 
-  std::unique_ptr<Runtime> open(int32_t index) override {
+  std::unique_ptr<Runtime> open(int32_t index, bool copies_only) override {
     Properties properties = describe(device(index));
-    return std::make_unique<HipRuntime>(api(), index, devices(), properties);
+    return std::make_unique<HipRuntime>(api(), index, devices(), properties, copies_only);
   }
 
  private:

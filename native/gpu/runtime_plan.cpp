@@ -21,7 +21,7 @@ class PlanDriver : public Driver {
     return p;
   }
   int64_t free_bytes(int32_t) override { return 0; }
-  std::unique_ptr<Runtime> open(int32_t) override {
+  std::unique_ptr<Runtime> open(int32_t, bool) override {
     throw Fault{TALARIA_UNSUPPORTED, "there is no GPU here: it can be planned for, and nothing more"};
   }
 };

@@ -321,7 +321,7 @@ class SimtDriver : public Driver {
   int64_t free_bytes(int32_t index) override {
     return properties_of(known(index)).memory_bytes - used_bytes[index];
   }
-  std::unique_ptr<Runtime> open(int32_t index) override { return std::make_unique<SimtRuntime>(known(index)); }
+  std::unique_ptr<Runtime> open(int32_t index, bool) override { return std::make_unique<SimtRuntime>(known(index)); }
 
  private:
   int32_t known(int32_t index) {

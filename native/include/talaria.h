@@ -75,6 +75,7 @@ typedef struct talaria_device_options {
   int32_t wait_limit_ms;  // how long a wait op may wait for its signal before the device counts as lost; 0: 600,000
   int32_t threads;        // of a device that computes on the processor; 0: one per core
   int32_t plan_only;      // 1: tensors and steps are made and counted, but take no memory: nothing is written, read or run
+  int32_t copies_only;    // 1: a queue beside the GPU's other ones, for steps of copies, signals and waits alone
 } talaria_device_options;
 
 // What a device has allocated, or would have if it did not only plan.

@@ -481,7 +481,7 @@ class MetalDriver final : public Driver {
       return std::max<int64_t>(set.limit - set.used, 0);
     }
   }
-  std::unique_ptr<Runtime> open(int32_t index) override {
+  std::unique_ptr<Runtime> open(int32_t index, bool) override {
     @autoreleasepool {
       id<MTLDevice> opened = device(index);
       return std::make_unique<MetalRuntime>(index, opened, describe(opened));

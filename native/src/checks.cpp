@@ -308,6 +308,8 @@ ResolvedOp resolve_op(int32_t op, const uint8_t* args, int64_t bytes) {
 
 void check_op(const Device& device, const ResolvedOp& op, BatchLimits& limits) {
   const OpSpec& spec = find_op(op.op);
+  if (device.copies_only && op.op != TALARIA_OP_COPY && op.op != TALARIA_OP_SIGNAL && op.op != TALARIA_OP_WAIT)
+    fail(TALARIA_INVALID, "%s: this queue only copies, signals and waits", spec.name);
   for (const auto& tensor : op.tensors) {
     if (tensor->device && tensor->device.get() != &device) {
       fail(TALARIA_INVALID, "%s: tensor %s belongs to another device", spec.name, tensor->label.c_str());

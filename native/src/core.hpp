@@ -58,6 +58,7 @@ struct Device {
   bool closed = false;
   bool lost = false;
   bool plan_only = false;
+  bool copies_only = false;
   std::vector<uint64_t> children;  // handles of its tensors and steps
 
   ~Device();

@@ -65,9 +65,12 @@ uint64_t open_device(uint64_t backend, int32_t index, const uint8_t* options, in
     fail(TALARIA_INVALID, "device_options: threads is %d, must be 0 to 1024", read.threads);
   if (read.plan_only != 0 && read.plan_only != 1)
     fail(TALARIA_INVALID, "device_options: plan_only is %d, must be 0 or 1", read.plan_only);
+  if (read.copies_only != 0 && read.copies_only != 1)
+    fail(TALARIA_INVALID, "device_options: copies_only is %d, must be 0 or 1", read.copies_only);
   // As long as another device may compute: a failure is heard of at once, by events that are abandoned.
   if (read.wait_limit_ms == 0) read.wait_limit_ms = 600000;
   device->plan_only = read.plan_only == 1;
+  device->copies_only = read.copies_only == 1;
   talaria_status report{};
   require_ok(device->table().device_open(index, &read, &device->object, &report), report);
   return Handles::all().add(device);

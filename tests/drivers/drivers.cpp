@@ -25,12 +25,12 @@ namespace talaria::gpu {
 // Images that the fake driver takes by their text.
 static const unsigned char fat[] = "fat", text[] = "text";
 #ifdef FAKE_HIP
-static const Image all[] = {{"a", "gfx90a", fat, 3}, {"b", "gfx1100", text, 4}};
+static const Image all[] = {{"a", "gfx90a", fat, 3}, {"b", "gfx1100", text, 4}, {"exchange", "gfx90a", fat, 3}};
 #else
-static const Image all[] = {{"a", "75 86 90a ptx90", fat, 3}, {"a", "sm_70", text, 4}};
+static const Image all[] = {{"a", "75 86 90a ptx90", fat, 3}, {"a", "sm_70", text, 4}, {"exchange", "90a", fat, 3}};
 #endif
 const Image* const images = all;
-const size_t image_count = 2;
+const size_t image_count = 3;
 const char* const images_compiler = "a test";
 }  // namespace talaria::gpu
 
@@ -171,6 +171,26 @@ void works() {
   expect(live() == 0, "nothing is left behind");
 }
 
+// A queue that only copies loads one kernel, goes first, and leaves the processors to others.
+void copies_beside() {
+  fake("");
+  auto copier = driver().open(0, true);
+  int of_copier = live();
+  expect(of_fake<int()>("fake_priority")() == -1, "its stream goes first");
+  expect(copier->properties().copy_blocks == 8, "few blocks copy");
+  Launch launch = a_launch(1);
+  launch.kernel = Kernel::exchange;
+  copier->launch(launch);
+  expect(log_text().find("talaria_exchange") != std::string::npos, "the kernel that copies");
+  expect_fault(TALARIA_UNSUPPORTED, "the kernel fill does not run on", [&] { copier->launch(a_launch(1)); });
+  copier.reset();
+  auto all = driver().open(0);
+  expect(of_fake<int()>("fake_priority")() == 0 && all->properties().copy_blocks == 64, "one that computes");
+  expect(live() == of_copier + 1, "the copier loads one module of two");
+  all.reset();
+  expect(live() == 0, "nothing is left behind");
+}
+
 void lost() {
   fake("");
   auto runtime = driver().open(0);
@@ -240,6 +260,8 @@ int main(int count, char** arguments) {
   const std::string scenario = count == 2 ? arguments[1] : "";
   if (scenario == "works") {
     works();
+  } else if (scenario == "copies_beside") {
+    copies_beside();
   } else if (scenario == "lost") {
     lost();
   } else if (scenario == "failing_calls") {

@@ -57,6 +57,7 @@ std::map<void*, size_t>& memory = *new std::map<void*, size_t>();
 std::set<void*>& live = *new std::set<void*>();  // streams, events, modules, graphs
 size_t used = 0;
 Graph* capturing = nullptr;
+int last_priority = 0;  // of a stream
 Status sticky = 0;
 thread_local int current = -1;
 
@@ -113,6 +114,7 @@ std::string launch_text(void* function, const unsigned* grid, const unsigned* bl
 
 // What the test asks.
 FAKE_EXPORT const char* fake_log() { return log_text.c_str(); }
+FAKE_EXPORT int fake_priority() { return last_priority; }
 FAKE_EXPORT int fake_live() { return static_cast<int>(live.size() + memory.size()); }
 
 Status fake_init(unsigned) { return trouble("init", false); }
@@ -206,7 +208,10 @@ Status fake_launch(void* function, unsigned gx, unsigned gy, unsigned gz, unsign
   return 0;
 }
 
-Status fake_create_stream(void** stream, unsigned) { return make("create_stream", stream); }
+Status fake_create_stream(void** stream, unsigned, int priority) {
+  last_priority = priority;
+  return make("create_stream", stream);
+}
 Status fake_destroy_stream(void* stream) { return end("destroy_stream", stream); }
 Status fake_synchronize(void* stream) {
   if (Status status = trouble("synchronize", true)) return status;

@@ -78,7 +78,7 @@ void expect_lost(int32_t code, const char* what) {
 }
 
 uint64_t open_device(uint64_t backend, int32_t wait_limit_ms) {
-  talaria_device_options options = {sizeof options, wait_limit_ms, 2, 0};
+  talaria_device_options options = {sizeof options, wait_limit_ms, 2, 0, 0};
   uint64_t opened = talaria_device_open(backend, 0, (const uint8_t*)&options, sizeof options, &status);
   expect(status.code, true, "device_open", wait_limit_ms, 0);
   return opened;
@@ -92,7 +92,7 @@ static void check_structs(uint64_t backend) {
       bool right = by == 0;
       int64_t more = field == 0 ? by : 0;
       talaria_device_info info[2] = {{.size = sizeof *info}};
-      talaria_device_options options[2] = {{sizeof *options, 0, 0, 0}};
+      talaria_device_options options[2] = {{sizeof *options, 0, 0, 0, 0}};
       talaria_tensor_desc desc[2] = {{sizeof *desc, TALARIA_ACTIVATION, TALARIA_F32, 0, {1, 1, 1, 1}, ""}};
       talaria_step_options step[2] = {{sizeof *step, 1, {1, 0, 1, 1, 0, 0, 0, 0}, 0, 0}};
       if (field == 1) info->size += by, options->size += by, desc->size += by, step->size += by;
@@ -113,12 +113,13 @@ static void check_structs(uint64_t backend) {
 // Fields beyond the size: what is reserved must be 0, and what is a number must be one that means something.
 static void check_options(uint64_t backend) {
   const struct {
-    int32_t wait_limit_ms, threads, plan_only;
+    int32_t wait_limit_ms, threads, plan_only, copies_only;
     bool right;
-  } devices[] = {{1, 1, 0, true}, {-1, 1, 0, false}, {0, -1, 0, false}, {0, 1025, 0, false}, {0, 1, 1, true}, {0, 1, 2, false}};
-  for (int i = 0; i < 6; i++) {
+  } devices[] = {{1, 1, 0, 0, true}, {-1, 1, 0, 0, false}, {0, -1, 0, 0, false}, {0, 1025, 0, 0, false}, {0, 1, 1, 0, true},
+                 {0, 1, 2, 0, false}, {0, 1, 0, 1, false}, {0, 1, 0, 2, false}};  // the cpu has one queue
+  for (int i = 0; i < 8; i++) {
     talaria_device_options options = {sizeof options, devices[i].wait_limit_ms, devices[i].threads,
-                                      devices[i].plan_only};
+                                      devices[i].plan_only, devices[i].copies_only};
     uint64_t opened = talaria_device_open(backend, 0, (const uint8_t*)&options, sizeof options, &status);
     expect(status.code, devices[i].right, "device_options", i, 0);
     if (opened != 0) talaria_device_close(opened, &status);

@@ -191,7 +191,7 @@ Words Request::run() {
 
 uint64_t open_device(uint64_t backend) {
   talaria_status status;
-  talaria_device_options options{sizeof options, 1000, 0, 0};
+  talaria_device_options options{sizeof options, 1000, 0, 0, 0};
   uint64_t device = talaria_device_open(backend, 0, reinterpret_cast<uint8_t*>(&options), sizeof options, &status);
   check("device_open", device != 0, status);
   return device;

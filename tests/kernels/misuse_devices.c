@@ -28,17 +28,18 @@ int32_t sync_device(dice* d, int device, uint64_t handle) {
 }
 
 static void spoil_device_open(dice* d) {
-  talaria_device_options options = {sizeof options, 2, 2, 0};
+  talaria_device_options options = {sizeof options, 2, 2, 0, 0};
   uint64_t backend = the.backend;
   int32_t index = 0;
   int64_t bytes = sizeof options;
-  switch (roll(d, 7)) {
+  switch (roll(d, 8)) {
     case 0: backend = any_handle(d, 0); break;
     case 1: index = hostile32(d); break;
     case 2: options.size = (uint32_t)hostile32(d); break;
     case 3: options.wait_limit_ms = -(int32_t)roll(d, 1000) - 1; break;
     case 4: options.threads = one_in(d, 2) ? -1 - (int32_t)roll(d, 1000) : 1025 + (int32_t)roll(d, 1000); break;
     case 5: options.plan_only = 2 + (int32_t)roll(d, 1000); break;
+    case 6: options.copies_only = hostile32(d); break;
     default: bytes = hostile_bytes(d, bytes);
   }
   uint64_t handle = open_device(d, backend, index, options, bytes);
@@ -124,7 +125,7 @@ void reopen(dice* d, int device) {
   }
   atomic_store(&the.lost[device], false);
   // Mostly one thread: on a busy machine, two that wait for each other take their time.
-  talaria_device_options options = {sizeof options, 2, one_in(d, 4) ? 2 : 1, 0};
+  talaria_device_options options = {sizeof options, 2, one_in(d, 4) ? 2 : 1, 0, 0};
   atomic_store(&the.device[device], open_device(d, the.backend, 0, options, sizeof options));
   pthread_mutex_unlock(&lock);
   renew_all(d, device);

@@ -30,7 +30,7 @@ Session::Session(const char* library) {
 
 void Session::open() {
   talaria_status status;
-  talaria_device_options options{sizeof options, 20000, 0, 0};  // a signal that never comes is a bug, and soon seen
+  talaria_device_options options{sizeof options, 20000, 0, 0, 0};  // a signal that never comes is a bug, and soon seen
   device_ = talaria_device_open(backend_, 0, reinterpret_cast<uint8_t*>(&options), sizeof options, &status);
   expect_ok(status, "device_open");
 }

@@ -3,6 +3,7 @@ package io.talaria.backend;
 import io.talaria.quant.TensorType;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.Optional;
 
 /**
  * An open device with one queue. It owns every tensor and step made on it; the garbage collector frees nothing.
@@ -31,6 +32,17 @@ public interface Device extends AutoCloseable {
     /** Whether this device's steps can copy from and to {@link Tensor.Kind#PEER} tensors in the other's memory. */
     default boolean reaches(Device other) {
         return false;
+    }
+
+    /**
+     * A second queue of the same hardware, whose steps only copy, signal and wait, at the same time as this one's compute. They
+     * reach {@link Tensor.Kind#PEER} tensors of this device. It is opened when it is first asked for, and closed with this
+     * device.
+     *
+     * @return empty if there is none
+     */
+    default Optional<Device> courier() {
+        return Optional.empty();
     }
 
     /**

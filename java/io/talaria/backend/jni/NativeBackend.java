@@ -16,7 +16,7 @@ import java.util.Optional;
 final class NativeBackend {
     private static final int INFO_BYTES = 152;
     private static final int INFO_NAME = 24;
-    private static final int OPTIONS_BYTES = 16;
+    private static final int OPTIONS_BYTES = 20;
 
     private final String name;
     private final String library;
@@ -88,15 +88,16 @@ final class NativeBackend {
 
     /** Opens a device whose waits for another's signal end after so many milliseconds; 0 for the usual limit. */
     synchronized Device open(int index, OpenOptions opening, int waitLimit) {
-        return open(index, opening, waitLimit, false);
+        return open(index, opening, waitLimit, false, false);
     }
 
     /** Opens a device that allocates and runs nothing. */
     synchronized Device plan(int index, OpenOptions opening) {
-        return open(index, opening, 0, true);
+        return open(index, opening, 0, true, false);
     }
 
-    private Device open(int index, OpenOptions opening, int waitLimit, boolean planOnly) {
+    private synchronized NativeDevice open(
+            int index, OpenOptions opening, int waitLimit, boolean planOnly, boolean copiesOnly) {
         Optional<String> reason = unavailable();
         if (reason.isPresent()) {
             throw new DeviceException(DeviceException.Kind.UNSUPPORTED, reason.get());
@@ -105,10 +106,15 @@ final class NativeBackend {
         options.putInt(0, OPTIONS_BYTES)
                 .putInt(4, waitLimit)
                 .putInt(8, opening.threads())
-                .putInt(12, planOnly ? 1 : 0);
+                .putInt(12, planOnly ? 1 : 0)
+                .putInt(16, copiesOnly ? 1 : 0);
         DeviceInfo info = info(index); // first: what fails after opening would leave the device open
         long device =
                 status.checkHandle(Native.talaria_device_open(handle, index, options, OPTIONS_BYTES, status.buffer()));
-        return new NativeDevice(info, device, planOnly);
+        NativeDevice opened = new NativeDevice(info, device, planOnly);
+        if (!copiesOnly) {
+            opened.courierFrom(() -> open(index, opening, waitLimit, planOnly, true));
+        }
+        return opened;
     }
 }

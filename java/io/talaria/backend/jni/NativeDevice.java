@@ -21,7 +21,9 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.EnumSet;
 import java.util.HashSet;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /**
  * A device behind the C ABI. Native code checks handles, shapes and sizes again; what is checked here is what gives a
@@ -53,6 +55,9 @@ final class NativeDevice implements Device {
     private final LeakReport leak;
     private volatile long handle; // others ask for it, who hold their own lock
     private boolean lost;
+    private Supplier<NativeDevice> courierOpener = () -> null;
+    private NativeDevice courier;
+    private boolean courierKnown;
 
     /** @param planOnly whether the device only counts what is made on it, so that nothing need be copied there */
     NativeDevice(DeviceInfo info, long handle, boolean planOnly) {
@@ -76,6 +81,26 @@ final class NativeDevice implements Device {
     public synchronized boolean reaches(Device other) {
         return other instanceof NativeDevice device
                 && Native.talaria_device_reaches(open(), device.open(), status.buffer()) != 0;
+    }
+
+    /** Says how the device's second queue is opened. */
+    void courierFrom(Supplier<NativeDevice> opener) {
+        courierOpener = opener;
+    }
+
+    @Override
+    public synchronized Optional<Device> courier() {
+        if (!courierKnown) {
+            courierKnown = true;
+            try {
+                courier = courierOpener.get();
+            } catch (DeviceException e) {
+                if (e.kind() != DeviceException.Kind.UNSUPPORTED) {
+                    throw e;
+                }
+            }
+        }
+        return Optional.ofNullable(courier);
     }
 
     @Override
@@ -294,6 +319,9 @@ final class NativeDevice implements Device {
             handle = 0;
             leak.closed();
             steps.clear();
+            if (courier != null) {
+                courier.close();
+            }
             status.check(Native.talaria_device_close(closing, status.buffer()));
             // Steps of others keep those that they use.
             ownerless.forEach(tensor -> Native.talaria_tensor_free(0, tensor, status.buffer()));

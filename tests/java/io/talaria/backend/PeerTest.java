@@ -138,6 +138,43 @@ class PeerTest {
         }
     }
 
+    /** A second queue of one device copies from its memory, while the first waits for it. */
+    @Test
+    void aSecondQueueCopiesAtTheSameTime() {
+        try (Device home = Backends.open("simt:0");
+                Device cpu = Backends.open("cpu");
+                Event ready = home.newEvent();
+                Event full = home.newEvent()) {
+            assertTrue(cpu.courier().isEmpty(), "the cpu has one queue");
+            Device courier = home.courier().orElseThrow();
+            assertTrue(
+                    courier == home.courier().orElseThrow() && courier.courier().isEmpty());
+            Tensor out = rows(home, Tensor.Kind.PEER);
+            Tensor in = rows(home, Tensor.Kind.PEER);
+            Tensor source = rows(home, Tensor.Kind.ACTIVATION);
+            Tensor target = rows(home, Tensor.Kind.ACTIVATION);
+            home.write(source, 0, numbers(1));
+            Step first = home.newStep(OPTIONS);
+            first.copy(out, 0, source, 0, ROW_BYTES);
+            first.signal(ready);
+            first.await(full);
+            first.copy(target, 0, in, 0, ROW_BYTES);
+            first.end();
+            try (Step second = courier.newStep(OPTIONS)) {
+                refused(Kind.INVALID, "only copies", () -> second.zero(target));
+                second.await(ready);
+                second.copy(in, 0, out, 0, ROW_BYTES);
+                second.signal(full);
+                second.end();
+                home.run(first, batch(ROWS));
+                courier.run(second, batch(ROWS));
+                expect(home, target, 1, ROWS);
+            }
+            home.close();
+            refused(Kind.INVALID, "closed", courier::sync);
+        }
+    }
+
     /** What is only planned has no memory, and is counted as what is there. */
     @Test
     void isPlannedAsItIs() {

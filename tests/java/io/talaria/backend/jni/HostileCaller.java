@@ -175,8 +175,8 @@ final class HostileCaller {
         if (devices[device] != 0) {
             code(NativeCall.DEVICE_CLOSE, Native.talaria_device_close(devices[device], ask()));
         }
-        ByteBuffer options = direct(16).putInt(0, 16).putInt(4, 2).putInt(8, oneIn(4) ? 2 : 1);
-        devices[device] = handle(NativeCall.DEVICE_OPEN, Native.talaria_device_open(backend, 0, options, 16, ask()));
+        ByteBuffer options = direct(20).putInt(0, 20).putInt(4, 2).putInt(8, oneIn(4) ? 2 : 1);
+        devices[device] = handle(NativeCall.DEVICE_OPEN, Native.talaria_device_open(backend, 0, options, 20, ask()));
         steps[device] = new KnownStep[STEPS];
         for (HostileTensor tensor : HostileTensor.values()) {
             renew(device, tensor);
@@ -202,8 +202,8 @@ final class HostileCaller {
                 code(NativeCall.DEVICE_GET_INFO, Native.talaria_device_get_info(backend, index, info, bytes, ask()));
             }
             case 3 -> {
-                ByteBuffer options = oneIn(8) ? null : direct(16).putInt(0, 16).putInt(oneIn(2) ? 4 : 8, -1);
-                handle(NativeCall.DEVICE_OPEN, Native.talaria_device_open(anyHandle(device), 0, options, 16, ask()));
+                ByteBuffer options = oneIn(8) ? null : direct(20).putInt(0, 20).putInt(oneIn(2) ? 4 : 8, -1);
+                handle(NativeCall.DEVICE_OPEN, Native.talaria_device_open(anyHandle(device), 0, options, 20, ask()));
                 code(NativeCall.DEVICE_CLOSE, Native.talaria_device_close(stale[0] | 1, ask()));
             }
             case 4 -> {
