@@ -24,20 +24,28 @@ import java.util.Set;
  * A forward pass over one device or several, composed once and run often: one step for each device, all under way at the same
  * time. Rows lie in host memory while they travel, and events say when they are there: nobody comes back to the host between,
  * but for weights that are overwritten, where the device's step is cut and the caller waits for it.
+ *
+ * <p>A pass of two micro-batches has two of everything but the weights and the cache. A device's step is cut wherever it would
+ * wait, and the steps of the two are queued in turns: while rows of one travel, or are computed on another device, this one
+ * computes the other. The order in which steps begin is that of composing, and the n-th steps of both come before the next of
+ * either. So what a step waits for is always queued before it, and devices never wait for each other in a circle.
  */
 final class Pass implements AutoCloseable {
     private final StepOptions options;
     private final Set<Verb> verbs;
-    private final List<Part> parts = new ArrayList<>();
+    private final List<List<Part>> composed = new ArrayList<>(); // of each micro-batch
+    private final List<Part> parts = new ArrayList<>(); // of all, as they are queued
     private final Map<Device, Step> open = new HashMap<>();
     private final Map<Route, Way> ways = new HashMap<>();
     private final List<Event> events = new ArrayList<>();
     private final Device maker;
+    private final int microBatches;
+    private int microBatch;
 
     /** In the order in which they begin: what is composed before a part is in those before it. */
     private sealed interface Part {}
 
-    private record Run(Device device, Step step) implements Part {}
+    private record Run(int microBatch, Device device, Step step) implements Part {}
 
     private record Reloading(Device device, List<Reload> reloads) implements Part {}
 
@@ -52,12 +60,12 @@ final class Pass implements AutoCloseable {
     /**
      * Rows from one device to another, once it is that far.
      *
-     * @param what they are: trips of one kind between two devices have the same rows, and use the same memory
+     * @param what they are: trips of one kind between two devices have the same rows, and in a micro-batch use the same memory
      * @param answered whether rows that the other sends back, before these are sent again, depend on them
      */
     record Trip(String what, Device from, Device to, List<Rows> rows, boolean answered) {}
 
-    private record Route(String what, Device from, Device to) {}
+    private record Route(int microBatch, String what, Device from, Device to) {}
 
     /**
      * What they travel through, as often as they do.
@@ -68,11 +76,23 @@ final class Pass implements AutoCloseable {
      */
     private record Way(List<Tensor> places, Event full, Optional<Event> free) {}
 
-    /** @param devices all that take part */
-    Pass(List<Device> devices, StepOptions options, Set<Verb> verbs) {
+    /**
+     * @param devices all that take part
+     * @param options of each micro-batch
+     * @param microBatches 1, or 2 if no weights are overwritten
+     */
+    Pass(List<Device> devices, StepOptions options, Set<Verb> verbs, int microBatches) {
         this.options = options;
         this.verbs = verbs;
+        this.microBatches = microBatches;
         maker = devices.stream().max(Comparator.comparing(Device::meeting)).orElseThrow();
+    }
+
+    /** Begins composing for a micro-batch: the first, or once that is complete the same for the second. */
+    void begin(int which) {
+        endSteps();
+        composed.add(new ArrayList<>());
+        microBatch = which;
     }
 
     /** Composes what comes next on a device. */
@@ -84,25 +104,36 @@ final class Pass implements AutoCloseable {
     private Step step(Device device) {
         return open.computeIfAbsent(device, one -> {
             Step step = one.newStep(options);
-            parts.add(new Run(one, step));
+            composed.get(microBatch).add(new Run(microBatch, one, step));
             return step;
         });
+    }
+
+    /** Ends a device's step where it would wait, so that one of the other micro-batch can come between. */
+    private void cut(Device device) {
+        if (microBatches > 1) {
+            Optional.ofNullable(open.remove(device)).ifPresent(Step::end);
+        }
     }
 
     /** Has weights of a device overwritten, once it is that far, and before what comes next there. */
     void reload(Device device, List<Reload> reloads) {
         Optional.ofNullable(open.remove(device)).ifPresent(Step::end);
-        parts.add(new Reloading(device, reloads));
+        composed.get(microBatch).add(new Reloading(device, reloads));
     }
 
     /** All set out before the first arrives, so that two devices can exchange rows at the same time. */
     void travel(List<Trip> trips) {
         trips.forEach(this::depart);
+        trips.stream().map(Trip::to).distinct().forEach(this::cut);
         trips.forEach(this::arrive);
     }
 
     private void depart(Trip trip) {
         Way way = way(trip);
+        if (way.free().isPresent()) {
+            cut(trip.from());
+        }
         Step sender = step(trip.from());
         way.free().ifPresent(sender::await);
         for (int i = 0; i < trip.rows().size(); i++) {
@@ -124,7 +155,7 @@ final class Pass implements AutoCloseable {
     }
 
     private Way way(Trip trip) {
-        Route route = new Route(trip.what(), trip.from(), trip.to());
+        Route route = new Route(microBatch, trip.what(), trip.from(), trip.to());
         Way known = ways.get(route);
         if (known != null) {
             return known;
@@ -150,8 +181,21 @@ final class Pass implements AutoCloseable {
         return parts.stream().anyMatch(Reloading.class::isInstance);
     }
 
+    boolean isDivided() {
+        return microBatches > 1;
+    }
+
     /** Ends composing. */
     void end() {
+        endSteps();
+        for (int i = 0; i < composed.getFirst().size(); i++) { // the other micro-batch has as many, of the same devices
+            for (List<Part> each : composed) {
+                parts.add(each.get(i));
+            }
+        }
+    }
+
+    private void endSteps() {
         open.values().forEach(Step::end);
         open.clear();
     }
@@ -162,9 +206,10 @@ final class Pass implements AutoCloseable {
      * @throws IOException if they cannot be read
      */
     void run(Batch batch) throws IOException {
+        List<Batch> batches = MicroBatches.of(batch, microBatches, options.batch());
         for (Part part : parts) {
             switch (part) {
-                case Run run -> run.device().run(run.step(), batch);
+                case Run run -> run.device().run(run.step(), batches.get(run.microBatch()));
                 case Reloading reloading -> {
                     for (Reload reload : reloading.reloads()) {
                         reloading.device().reload(reload.weight(), reload.source());
@@ -182,13 +227,16 @@ final class Pass implements AutoCloseable {
     @Override
     public void close() {
         List<Runnable> all = new ArrayList<>();
-        for (Part part : parts) {
-            if (part instanceof Run run && !run.device().lost()) {
-                all.add(run.step()::close);
+        for (List<Part> each : composed) {
+            for (Part part : each) {
+                if (part instanceof Run run && !run.device().lost()) {
+                    all.add(run.step()::close);
+                }
             }
         }
         events.forEach(event -> all.add(event::close));
         ways.values().forEach(way -> way.places().forEach(place -> all.add(() -> maker.free(place))));
+        composed.clear();
         parts.clear();
         events.clear();
         ways.clear();
