@@ -105,32 +105,52 @@ public final class Batch {
         put(MASKED, 1);
     }
 
+    /** A batch of some of these rows, of the same shape and sequences, and of those that are wanted among them. */
+    public Batch part(int from, int to) {
+        return part(from, to, shape);
+    }
+
     /**
-     * A batch of some of these rows, of the same shape and sequences.
+     * The same in a shape that has room for fewer rows, or for none that are wanted, which are left out then.
      *
      * @param from the first of them
-     * @param to behind the last; the wanted rows must all be among them, or none
+     * @param to behind the last
      */
-    public Batch part(int from, int to) {
-        int among = 0;
-        for (int i = 0; i < wanted(); i++) {
-            among += wantedRow(i) >= from && wantedRow(i) < to ? 1 : 0;
-        }
+    public Batch part(int from, int to, BatchShape narrower) {
         check(from >= 0 && from < to && to <= rows(), "rows " + from + " to " + to + " of a batch of " + rows());
-        check(among == 0 || among == wanted(), "a part of a batch has all of its wanted rows or none");
-        Batch part = new Batch(shape);
-        part.words.put(0, words, 0, words.capacity());
+        check(
+                narrower.tables() == shape.tables() && narrower.blocks() == shape.blocks(),
+                "a part of a batch has the same sequences");
+        Batch part = new Batch(narrower);
+        int tableBytes = shape.tables() * shape.blocks() * Integer.BYTES;
+        part.words.put(part.at.block() * Integer.BYTES, words, at.block() * Integer.BYTES, tableBytes);
         for (int row = from; row < to; row++) {
-            part.put(at.token() + row - from, token(row));
-            part.put(at.position() + row - from, position(row));
-            part.put(at.table() + row - from, sequence(row));
+            part.addRow(token(row), position(row), sequence(row));
         }
-        for (int i = 0; i < among; i++) {
-            part.put(at.wantedRow() + i, wantedRow(i) - from);
+        for (int i = 0; i < wanted() && narrower.wanted() > 0; i++) {
+            if (wantedRow(i) >= from && wantedRow(i) < to) {
+                part.addWanted(this, i, wantedRow(i) - from);
+            }
         }
-        part.put(ROWS, to - from);
-        part.put(WANTED, among);
         return part;
+    }
+
+    /** Wants a row as another batch of the same targets and masks does. */
+    private void addWanted(Batch other, int wanted, int row) {
+        int index = addWanted(row);
+        for (int slot = 0; slot < shape.targets(); slot++) {
+            setTarget(slot, other.target(wanted, slot));
+        }
+        for (int i = other.adjustmentsBegin(wanted); i < other.adjustmentsBegin(wanted + 1); i++) {
+            adjust(other.adjustedToken(i), other.penalty(i), other.added(i));
+        }
+        int maskBytes = shape.maskWords() * Integer.BYTES;
+        words.put(
+                at.mask() * Integer.BYTES + index * maskBytes,
+                other.words,
+                other.at.mask() * Integer.BYTES + wanted * maskBytes,
+                maskBytes);
+        put(MASKED, other.get(MASKED));
     }
 
     public int rows() {

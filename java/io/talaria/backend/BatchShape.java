@@ -35,4 +35,14 @@ public record BatchShape(int rows, int wanted, int tables, int blocks, int targe
     public static BatchShape of(int rows, int tables, int blocks) {
         return new BatchShape(rows, rows, tables, blocks, 0, 0, 0);
     }
+
+    /** The same with room for fewer rows. */
+    public BatchShape withRows(int fewer) {
+        return new BatchShape(fewer, Math.min(wanted, fewer), tables, blocks, targets, adjustments, maskWords);
+    }
+
+    /** The same for batches of which no row is wanted. */
+    public BatchShape withoutWanted() {
+        return new BatchShape(rows, 0, tables, blocks, 0, 0, 0);
+    }
 }

@@ -20,7 +20,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * A model on a device, or on several: its weights, its KV cache, and the forward pass, composed once for each shape of
@@ -42,16 +44,45 @@ public final class Decoder implements AutoCloseable {
     private final List<DecoderPart> parts;
     private final Map<PassKey, Pass> passes = new HashMap<>();
     private final Together together = new Together();
+    private final boolean divides;
+    private final Map<Device, Device> couriers = new HashMap<>(); // for batches that are divided
     private Staging staging = Staging.none();
 
     private ByteBuffer received = ByteBuffer.allocateDirect(0);
+    private First first = First.ALL;
 
-    /**
-     * What a forward pass is composed for.
-     *
-     * @param streamed whether experts that there is {@link Staging} for are computed at home
-     */
-    private record PassKey(BatchShape shape, int k, Set<Verb> verbs, boolean streamed) {}
+    /** What of a forward pass is composed. */
+    private enum Extent {
+        /** All of it. */
+        WHOLE,
+        /** The same, where experts that there is {@link Staging} for are computed at home. */
+        STREAMED,
+        /** The layers, for two micro-batches. */
+        LAYERS,
+        /** What comes behind them. Layers have many steps, which so are the same whatever is wanted. */
+        TOP
+    }
+
+    /** @param k 0 for layers alone */
+    private record PassKey(Extent extent, BatchShape shape, int k, Set<Verb> verbs) {
+        boolean divided() {
+            return extent == Extent.LAYERS || extent == Extent.TOP;
+        }
+    }
+
+    /** What the first micro-batch has of the last batch. */
+    private record First(int rows, int wanted) {
+        static final First ALL = new First(Integer.MAX_VALUE, Integer.MAX_VALUE);
+
+        static First of(Batch batch) {
+            int rows = MicroBatches.inFirst(batch.rows(), MicroBatches.COUNT);
+            int wanted = 0;
+            while (wanted < batch.wanted() && batch.wantedRow(wanted) < rows) {
+                wanted++;
+            }
+            return new First(rows, wanted);
+        }
+    }
 
     private Decoder(Model model, List<Device> devices, Placement placement, DecoderOptions options) {
         this.config = model.config();
@@ -60,6 +91,12 @@ public final class Decoder implements AutoCloseable {
         parts = IntStream.range(0, devices.size())
                 .mapToObj(i -> new DecoderPart(i, devices.get(i), config, options, placement))
                 .toList();
+        divides = MicroBatches.pay(placement, options);
+    }
+
+    /** All queues that take part: those of the devices, and of their couriers. */
+    private Stream<Device> queues() {
+        return Stream.concat(parts.stream().map(DecoderPart::device), couriers.values().stream());
     }
 
     /**
@@ -113,7 +150,13 @@ public final class Decoder implements AutoCloseable {
             part.loadOutput(weights, loader);
         }
         model.file().verifyLength();
-        parts.forEach(DecoderPart::allocate);
+        int rows = options.maxRows();
+        parts.forEach(part -> part.allocate(divides ? MicroBatches.workspaceRows(rows) : List.of(rows)));
+        if (divides) {
+            for (DecoderPart part : parts) {
+                part.device().courier().ifPresent(courier -> couriers.put(part.device(), courier));
+            }
+        }
         if (options.streams(options.maxRows())) {
             staging = Staging.allocate(parts, placement, weights);
         }
@@ -139,13 +182,29 @@ public final class Decoder implements AutoCloseable {
         }
     }
 
-    /** The forward pass. */
     private Pass compose(PassKey key) {
         StepOptions step = new StepOptions(options.activations(), key.shape(), options.batchInvariant());
-        Pass pass = new Pass(parts.stream().map(DecoderPart::device).toList(), step, key.verbs());
+        int count = key.divided() ? MicroBatches.COUNT : 1;
+        Ways ways = new Ways(
+                parts.stream().map(DecoderPart::device).toList(),
+                key.divided() ? couriers : Map.of(),
+                key.shape().rows());
+        Pass pass = new Pass(ways, step, key.verbs(), count);
         try {
-            Staging fetching = key.streamed() ? staging : Staging.none();
-            new ForwardPass(pass, config, options, placement, parts, fetching).compose(key.shape(), key.k());
+            Staging fetching = key.extent() == Extent.STREAMED ? staging : Staging.none();
+            for (int i = 0; i < count; i++) {
+                int microBatch = i;
+                pass.begin(microBatch);
+                List<Workspace> workspaces =
+                        parts.stream().map(part -> part.workspace(microBatch)).toList();
+                ForwardPass forward = new ForwardPass(pass, config, options, placement, workspaces, fetching);
+                if (key.extent() != Extent.TOP) {
+                    forward.composeLayers(key.shape());
+                }
+                if (key.extent() != Extent.LAYERS) {
+                    forward.composeTop(key.shape(), key.k());
+                }
+            }
             pass.end();
             return pass;
         } catch (RuntimeException e) {
@@ -161,23 +220,36 @@ public final class Decoder implements AutoCloseable {
      * @throws io.talaria.backend.DeviceException if a device has not so much left
      */
     public void prepare(BatchShape shape, int k) {
-        pass(shape, k, Verb.ALL, 1);
-        pass(shape, k, Verb.ALL, shape.rows());
+        passes(shape, k, Verb.ALL, 1);
+        passes(shape, k, Verb.ALL, shape.rows());
     }
 
     /** @param rows of the batch, of which a shape may have more */
-    private Pass pass(BatchShape shape, int k, Set<Verb> verbs, int rows) {
+    private List<Pass> passes(BatchShape shape, int k, Set<Verb> verbs, int rows) {
+        if (divides && rows >= MicroBatches.LEAST_ROWS) {
+            BatchShape half = MicroBatches.shape(shape);
+            Pass layers = pass(new PassKey(Extent.LAYERS, half.withoutWanted(), 0, verbs));
+            return shape.wanted() == 0
+                    ? List.of(layers)
+                    : List.of(layers, pass(new PassKey(Extent.TOP, half, k, verbs)));
+        }
         boolean streamed = !staging.isEmpty() && options.streams(rows) && verbs.contains(Verb.EXPERTS);
+        int most = parts.getFirst().workspace(0).rows();
+        BatchShape narrow = divides && shape.rows() > most ? shape.withRows(most) : shape;
+        return List.of(pass(new PassKey(streamed ? Extent.STREAMED : Extent.WHOLE, narrow, k, verbs)));
+    }
+
+    private Pass pass(PassKey key) {
         try {
-            return passes.computeIfAbsent(new PassKey(shape, k, verbs, streamed), this::compose);
+            return passes.computeIfAbsent(key, this::compose);
         } catch (DeviceException e) { // perhaps of what ran before
             throw failed(e);
         }
     }
 
     /**
-     * Queues the forward pass of a batch, of at most {@link DecoderOptions#maxRows} rows. Where it streams experts, it waits
-     * for most of it.
+     * Queues the forward pass of a batch, of at most {@link DecoderOptions#maxRows} rows, those of a sequence in the order of
+     * their positions. Where it streams experts, it waits for most of it.
      *
      * @throws UncheckedIOException if it streams experts and they cannot be read; the next batch is computed as if this one had
      *     not been, but for the cache at its positions
@@ -188,7 +260,7 @@ public final class Decoder implements AutoCloseable {
 
     /** The same for the k best tokens of each wanted row, 1 to 1024 and at most the vocabulary. */
     public void run(Batch batch, int k) {
-        run(pass(batch.shape(), k, Verb.ALL, batch.rows()), List.of(batch));
+        run(passes(batch.shape(), k, Verb.ALL, batch.rows()), List.of(batch));
     }
 
     /**
@@ -199,9 +271,10 @@ public final class Decoder implements AutoCloseable {
      * @return how many rows that has
      */
     public int runInPieces(Batch batch, int k) {
-        Pass pass = pass(batch.shape(), k, Verb.ALL, batch.rows());
-        List<Batch> pieces = pass.reloads() ? List.of(batch) : pieces(batch); // each would fetch experts anew
-        run(pass, pieces);
+        List<Pass> passes = passes(batch.shape(), k, Verb.ALL, batch.rows());
+        boolean reloads = passes.stream().anyMatch(Pass::reloads);
+        List<Batch> pieces = reloads ? List.of(batch) : pieces(batch); // each would fetch experts anew
+        run(passes, pieces);
         return pieces.getLast().rows();
     }
 
@@ -210,13 +283,16 @@ public final class Decoder implements AutoCloseable {
      * and the cache what was left there.
      */
     public void run(Batch batch, Set<Verb> verbs) {
-        run(pass(batch.shape(), options.topK(), Set.copyOf(verbs), batch.rows()), List.of(batch));
+        run(passes(batch.shape(), options.topK(), Set.copyOf(verbs), batch.rows()), List.of(batch));
     }
 
-    private void run(Pass pass, List<Batch> pieces) {
+    private void run(List<Pass> passes, List<Batch> pieces) {
         try {
             for (Batch piece : pieces) {
-                pass.run(piece);
+                for (Pass pass : passes) {
+                    pass.run(piece);
+                }
+                first = passes.getFirst().isDivided() ? First.of(piece) : First.ALL;
             }
         } catch (DeviceException e) {
             throw failed(e);
@@ -251,7 +327,7 @@ public final class Decoder implements AutoCloseable {
 
     /** Waits for all batches so far. */
     public void sync() {
-        wait(parts.stream().map(part -> (Runnable) () -> part.device().sync()).toList());
+        wait(queues().map(queue -> (Runnable) queue::sync).toList());
     }
 
     /** Waits for what one device is asked for, the first, and for all others. */
@@ -276,10 +352,8 @@ public final class Decoder implements AutoCloseable {
     /** Ends what is under way, and returns what failed of it. */
     private List<DeviceException> recover() {
         passes.values().forEach(Pass::abandon);
-        List<Runnable> waits = parts.stream()
-                .map(DecoderPart::device)
-                .filter(device -> !device.lost())
-                .map(device -> (Runnable) device::sync)
+        List<Runnable> waits = queues().filter(queue -> !queue.lost())
+                .map(queue -> (Runnable) queue::sync)
                 .toList();
         List<DeviceException> failures =
                 new ArrayList<>(waits.isEmpty() ? List.of() : together.run(waits, failure -> {}));
@@ -309,13 +383,16 @@ public final class Decoder implements AutoCloseable {
     /** The same after a run for the k best. */
     public TopLogits top(int wanted, int k) {
         int words = TopLogits.words(k, 0);
-        return new TopLogits(k, 0, read(last(), last().top(k), Math.multiplyExact(wanted, words * Integer.BYTES)));
+        return new TopLogits(k, 0, read(last(), one -> one.top(k), wanted, first.wanted(), words * Integer.BYTES));
     }
 
     /** Waits for the last batch and reads all logits of its wanted rows, {@code [wanted][V]}. Valid until the next read. */
     public FloatBuffer logits(int wanted) {
-        Tensor all = last().logits().orElseThrow(() -> new IllegalStateException("this decoder keeps no logits"));
-        return read(last(), all, Math.multiplyExact(wanted, config.vocabulary() * Float.BYTES))
+        if (!options.keepLogits()) {
+            throw new IllegalStateException("this decoder keeps no logits");
+        }
+        int rowBytes = config.vocabulary() * Float.BYTES;
+        return read(last(), one -> one.logits().orElseThrow(), wanted, first.wanted(), rowBytes)
                 .asFloatBuffer();
     }
 
@@ -329,7 +406,7 @@ public final class Decoder implements AutoCloseable {
         }
         int used = config.expertsUsed();
         DecoderPart home = parts.get(placement.layers().get(layer).home());
-        ByteBuffer bytes = read(home, home.routing(layer), Math.multiplyExact(rows, 2 * used * Integer.BYTES));
+        ByteBuffer bytes = read(home, one -> one.routing(layer), rows, first.rows(), 2 * used * Integer.BYTES);
         int[][] chosen = new int[rows][used];
         for (int row = 0; row < rows; row++) {
             bytes.asIntBuffer().get(row * 2 * used, chosen[row]);
@@ -337,14 +414,27 @@ public final class Decoder implements AutoCloseable {
         return chosen;
     }
 
-    /** The first bytes of a tensor, in the one buffer that all reads share. */
-    private ByteBuffer read(DecoderPart part, Tensor tensor, int bytes) {
+    /**
+     * Rows of the last batch in the order in which it had them, in the one buffer that all reads share.
+     *
+     * @param tensor that has those of a micro-batch
+     * @param inFirst how many of them are in the first
+     */
+    private ByteBuffer read(DecoderPart part, Function<Workspace, Tensor> tensor, int rows, int inFirst, int rowBytes) {
+        int bytes = Math.multiplyExact(rows, rowBytes);
         if (received.capacity() < bytes) {
             received = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
         }
+        received.clear().limit(bytes);
+        int firstBytes = Math.min(rows, inFirst) * rowBytes;
         List<Runnable> waits = new ArrayList<>();
-        waits.add(() -> part.device().read(tensor, 0, received.clear().limit(bytes)));
-        parts.stream().filter(other -> other != part).forEach(other -> waits.add(other.device()::sync));
+        waits.add(() -> {
+            part.device().read(tensor.apply(part.workspace(0)), 0, received.slice(0, firstBytes));
+            if (firstBytes < bytes) {
+                part.device().read(tensor.apply(part.workspace(1)), 0, received.slice(firstBytes, bytes - firstBytes));
+            }
+        });
+        queues().filter(queue -> queue != part.device()).forEach(queue -> waits.add(queue::sync));
         wait(waits);
         return received.slice().order(ByteOrder.LITTLE_ENDIAN);
     }

@@ -9,7 +9,6 @@ import io.talaria.backend.RouterWeights;
 import io.talaria.backend.Shape;
 import io.talaria.backend.Tensor;
 import io.talaria.backend.TensorSource;
-import io.talaria.backend.TopLogits;
 import io.talaria.model.ModelWeights.LayerWeights;
 import io.talaria.model.Placement.LayerPlace;
 import io.talaria.quant.TensorType;
@@ -20,7 +19,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /** What one device has of a decoder: weights, KV cache and activations. It owns them, and not the device. */
 final class DecoderPart implements AutoCloseable {
@@ -36,18 +34,8 @@ final class DecoderPart implements AutoCloseable {
     private final Map<Integer, AttentionLayer> layers = new HashMap<>();
     private final Map<Integer, ExpertWeights> experts = new HashMap<>();
     private KvCache kv;
-
-    private Tensor x; // [rows][H], the residual stream
-    private Tensor h; // [rows][H], normed for router and experts
-    private Tensor q; // [rows][N * D]
-    private Tensor attended; // [rows][N * D]
-    private final List<Tensor> routing = new ArrayList<>(); // [rows][2 * K]: expert ids and weights; one, or per layer
-    private final Map<Integer, Tensor> slots = new HashMap<>(); // by sources, [S][rows][K][H]
-    private final Map<Integer, Tensor> sums = new HashMap<>(); // by sources, [S][rows][1][H]
-    private Tensor part; // [rows][H], its own of them
+    private final List<Workspace> workspaces = new ArrayList<>();
     private Tensor zeros; // [rows][H]
-    private final Map<Integer, Tensor> tops = new HashMap<>(); // by k, [rows][3k + 1]
-    private Optional<Tensor> logits = Optional.empty(); // [rows][V]
 
     /**
      * What a device has of a layer whose attention, or part of it, it computes; {@code kvIndex} is the layer's place in its
@@ -125,7 +113,7 @@ final class DecoderPart implements AutoCloseable {
         }
     }
 
-    private int kvHeads() {
+    int kvHeads() {
         return placement.kvHeads(index, config);
     }
 
@@ -141,60 +129,37 @@ final class DecoderPart implements AutoCloseable {
         return map;
     }
 
-    /** The cache and the activations, as far as this device's share of the work needs them. */
-    void allocate() {
-        boolean home = !layers.isEmpty();
-        int rows = options.maxRows();
-        if (home) {
+    /**
+     * The cache and the activations, as far as this device's share of the work needs them.
+     *
+     * @param rows of each micro-batch, of which the first has the most
+     */
+    void allocate(List<Integer> rows) {
+        if (attends()) {
             int kvWidth = kvHeads() * config.headDim();
-            int queryWidth = config.queryWidth() / config.kvHeads() * kvHeads();
             Shape cache = new Shape(layers.size(), options.kvBlocks(), DecoderOptions.POSITIONS_PER_BLOCK, kvWidth);
             kv = new KvCache(
                     alloc("KV cache, keys", Tensor.Kind.KV, options.kvType(), cache),
                     alloc("KV cache, values", Tensor.Kind.KV, options.kvType(), cache),
                     config.headDim());
-            x = floats("x", Shape.of(rows, config.hidden()));
-            q = floats("q", Shape.of(rows, queryWidth));
-            attended = floats("attended", Shape.of(rows, queryWidth));
         }
-        if (home || !experts.isEmpty()) {
-            h = floats("h", Shape.of(rows, config.hidden()));
-            for (int i = 0; i < (options.keepRouting() ? config.layers() : 1); i++) {
-                Shape shape = Shape.of(rows, 2L * config.expertsUsed());
-                routing.add(alloc("routing", Tensor.Kind.ACTIVATION, TensorType.I32, shape));
-            }
-        }
-        placement.layers().forEach(this::allocateSlots);
-        if (placement.last() == index) {
-            top(options.topK());
-            if (options.keepLogits()) {
-                logits = Optional.of(floats("logits", Shape.of(rows, config.vocabulary())));
-            }
+        for (int count : rows) {
+            workspaces.add(Workspace.allocate(this, count, config, options, placement));
         }
     }
 
-    /** What the experts of a layer write here, and what comes from other devices. */
-    private void allocateSlots(LayerPlace layer) {
-        int sources = layer.sources().size();
-        boolean source = layer.sources().contains(index);
-        if (layer.dividesAttention() && layer.attending().contains(index)) {
-            slots(1);
-            slots(sources);
-            part();
-            sums(sources);
-        } else if (layer.home() == index) {
-            slots(sources);
-            int away = source ? sources - 1 : sources;
-            if (layer.isDivided() && away > 0) {
-                slots(1);
-                sums(away);
-            }
-        } else if (source) {
-            slots(1);
-            if (layer.isDivided()) {
-                part();
-            }
-        }
+    /** Whether it computes attention, or part of it, in some layer. */
+    boolean attends() {
+        return !layers.isEmpty();
+    }
+
+    boolean hasExperts() {
+        return !experts.isEmpty();
+    }
+
+    /** For the rows of a micro-batch; the first is for batches that are not divided, too. */
+    Workspace workspace(int microBatch) {
+        return workspaces.get(microBatch);
     }
 
     Tensor embedding() {
@@ -217,65 +182,16 @@ final class DecoderPart implements AutoCloseable {
         return kv;
     }
 
-    Tensor x() {
-        return x;
-    }
-
-    Tensor h() {
-        return h;
-    }
-
-    Tensor q() {
-        return q;
-    }
-
-    Tensor attended() {
-        return attended;
-    }
-
-    Tensor routing(int layer) {
-        return routing.get(options.keepRouting() ? layer : 0);
-    }
-
-    /** One result per source, row and chosen expert. */
-    Tensor slots(int sources) {
-        Shape shape = new Shape(sources, options.maxRows(), config.expertsUsed(), config.hidden());
-        return slots.computeIfAbsent(sources, count -> floats("slots", shape));
-    }
-
-    /** Parts that are added to x: one for each source and row. */
-    Tensor sums(int sources) {
-        Shape shape = new Shape(sources, options.maxRows(), 1, config.hidden());
-        return sums.computeIfAbsent(sources, count -> floats("parts of x", shape));
-    }
-
-    /** This device's own. */
-    Tensor part() {
-        if (part == null) {
-            part = floats("part of x", Shape.of(options.maxRows(), config.hidden()));
-            zeros = floats("zeros", Shape.of(options.maxRows(), config.hidden()));
-        }
-        return part;
-    }
-
+    /** For all micro-batches, as it is never written. */
     Tensor zeros() {
+        if (zeros == null) {
+            Shape shape = Shape.of(workspaces.getFirst().rows(), config.hidden());
+            zeros = alloc("zeros", Tensor.Kind.ACTIVATION, TensorType.F32, shape);
+        }
         return zeros;
     }
 
-    Tensor top(int k) {
-        Shape shape = Shape.of(options.maxRows(), TopLogits.words(k, 0));
-        return tops.computeIfAbsent(k, words -> alloc("top", Tensor.Kind.ACTIVATION, TensorType.I32, shape));
-    }
-
-    Optional<Tensor> logits() {
-        return logits;
-    }
-
-    private Tensor floats(String label, Shape shape) {
-        return alloc(label, Tensor.Kind.ACTIVATION, TensorType.F32, shape);
-    }
-
-    private Tensor alloc(String label, Tensor.Kind kind, TensorType type, Shape shape) {
+    Tensor alloc(String label, Tensor.Kind kind, TensorType type, Shape shape) {
         return own(device.alloc(label, kind, type, shape));
     }
 

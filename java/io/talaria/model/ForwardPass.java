@@ -21,17 +21,17 @@ final class ForwardPass {
     private final ModelConfig config;
     private final DecoderOptions options;
     private final Placement placement;
-    private final List<DecoderPart> parts;
+    private final List<Workspace> parts;
     private final Staging staging;
 
     /** Whether parts of slots travel as their sum. */
     private boolean summed;
 
     /** Who has x as the layer so far has left it. */
-    private List<DecoderPart> current;
+    private List<Workspace> current;
 
     /**
-     * @param parts the devices, in the order of the placement's numbers
+     * @param parts the devices' rows, in the order of the placement's numbers
      * @param staging of experts that the layers' homes compute, instead of the devices that have them
      */
     ForwardPass(
@@ -39,7 +39,7 @@ final class ForwardPass {
             ModelConfig config,
             DecoderOptions options,
             Placement placement,
-            List<DecoderPart> parts,
+            List<Workspace> parts,
             Staging staging) {
         this.pass = pass;
         this.config = config;
@@ -49,15 +49,15 @@ final class ForwardPass {
         this.staging = staging;
     }
 
-    /** @param k how many of the best tokens are wanted */
-    void compose(BatchShape shape, int k) {
+    /** All layers, from the tokens on. */
+    void composeLayers(BatchShape shape) {
         summed = shape.rows() >= SUMMED_ROWS && !options.batchInvariant();
-        DecoderPart first = parts.get(placement.first());
-        on(first).embed(first.x(), first.embedding());
+        Workspace first = parts.get(placement.first());
+        on(first).embed(first.x(), first.part().embedding());
         current = List.of(first);
         for (int i = 0; i < config.layers(); i++) {
             LayerPlace place = placement.layers().get(i);
-            List<DecoderPart> attending = parts(place.attending());
+            List<Workspace> attending = parts(place.attending());
             bring(attending);
             if (attending.size() == 1) {
                 layer(parts.get(place.home()), i);
@@ -65,15 +65,23 @@ final class ForwardPass {
                 dividedLayer(attending, parts.get(place.home()), i);
             }
         }
-        DecoderPart last = parts.get(placement.last());
+    }
+
+    /**
+     * What comes behind the layers, if rows can be wanted.
+     *
+     * @param k how many of the best tokens are wanted
+     */
+    void composeTop(BatchShape shape, int k) {
+        Workspace last = parts.get(placement.last());
         if (shape.wanted() > 0) {
-            on(last).topLogits(last.top(k), last.x(), last.output(), k, last.logits());
+            on(last).topLogits(last.top(k), last.x(), last.part().output(), k, last.logits());
         }
     }
 
     /** x to those who have it not, from the first who has. */
-    private void bring(List<DecoderPart> needing) {
-        DecoderPart from = needing.contains(current.getFirst()) || current.size() == 1
+    private void bring(List<Workspace> needing) {
+        Workspace from = needing.contains(current.getFirst()) || current.size() == 1
                 ? current.getFirst()
                 : current.stream().filter(needing::contains).findFirst().orElse(current.getFirst());
         List<Trip> trips = needing.stream()
@@ -84,11 +92,12 @@ final class ForwardPass {
         current = needing;
     }
 
-    private void layer(DecoderPart home, int i) {
-        AttentionLayer layer = home.layer(i);
+    private void layer(Workspace home, int i) {
+        AttentionLayer layer = home.part().layer(i);
         DecoderOps ops = on(home);
-        ops.attentionInput(home.q(), home.x(), layer.attention(), home.kv(), layer.kvIndex()); // norm, q k v, RoPE
-        ops.attention(home.attended(), home.q(), home.kv(), layer.kvIndex()); // causal, grouped-query
+        ops.attentionInput(
+                home.q(), home.x(), layer.attention(), home.part().kv(), layer.kvIndex()); // norm, q k v, RoPE
+        ops.attention(home.attended(), home.q(), home.part().kv(), layer.kvIndex()); // causal, grouped-query
         ops.attentionOutput(home.x(), home.attended(), layer.attention()); // x += Wo · attended
         ops.route(home.routing(i), home.h(), home.x(), layer.router()); // h = norm(x); top-k experts and weights
         experts(home, i); // x += w · down(silu(gate · h) ⊙ up · h), in slot order
@@ -100,29 +109,34 @@ final class ForwardPass {
      * bits wherever they were computed. Where columns are divided, every device fills all slots with its part of the sum
      * over them, and what they add up to depends on where they are parted, in the last bits.
      */
-    private void experts(DecoderPart home, int layer) {
+    private void experts(Workspace home, int layer) {
         LayerPlace place = placement.layers().get(layer);
-        List<DecoderPart> sources = parts(place.sources());
-        List<DecoderPart> away = sources.stream().filter(part -> part != home).toList();
+        List<Workspace> sources = parts(place.sources());
+        List<Workspace> away = sources.stream().filter(part -> part != home).toList();
         if (summed && place.isDivided() && staging.isEmpty() && !away.isEmpty()) {
             summedExperts(home, away, sources.contains(home), layer);
             return;
         }
         Tensor slots = home.slots(sources.size());
-        List<DecoderPart> computing =
-                away.stream().filter(part -> !staging.has(layer, part.index())).toList();
+        List<Workspace> computing = away.stream()
+                .filter(part -> !staging.has(layer, part.part().index()))
+                .toList();
         sendRouting(home, computing, layer);
-        for (DecoderPart part : computing) {
-            on(part).experts(part.slots(1), part.h(), part.routing(layer), part.experts(layer));
+        for (Workspace part : computing) {
+            on(part).experts(
+                            part.slots(1),
+                            part.h(),
+                            part.routing(layer),
+                            part.part().experts(layer));
         }
         if (sources.contains(home)) {
-            on(home).experts(slots, home.h(), home.routing(layer), home.experts(layer));
+            on(home).experts(slots, home.h(), home.routing(layer), home.part().experts(layer));
         }
         // The home writes the first source; the others have the planes behind it.
         int plane = sources.size() - away.size();
         List<Trip> trips = new ArrayList<>();
-        for (DecoderPart part : away) {
-            long offset = plane++ * options.maxRows() * slotBytes();
+        for (Workspace part : away) {
+            long offset = (long) plane++ * home.rows() * slotBytes();
             if (computing.contains(part)) {
                 trips.add(trip("slots", part, home, true, new Rows(part.slots(1), slots, offset, slotBytes())));
             } else {
@@ -134,18 +148,26 @@ final class ForwardPass {
     }
 
     /** Divided experts of which every device adds up its parts of a row's slots. */
-    private void summedExperts(DecoderPart home, List<DecoderPart> away, boolean atHome, int layer) {
+    private void summedExperts(Workspace home, List<Workspace> away, boolean atHome, int layer) {
         sendRouting(home, away, layer);
         List<Trip> trips = new ArrayList<>();
-        for (DecoderPart part : away) {
-            on(part).experts(part.slots(1), part.h(), part.routing(layer), part.experts(layer));
+        for (Workspace part : away) {
+            on(part).experts(
+                            part.slots(1),
+                            part.h(),
+                            part.routing(layer),
+                            part.part().experts(layer));
             sumSlots(part);
-            long offset = trips.size() * options.maxRows() * rowBytes(config.hidden());
-            Rows rows = new Rows(part.part(), home.sums(away.size()), offset, rowBytes(config.hidden()));
+            long offset = (long) trips.size() * home.rows() * rowBytes(config.hidden());
+            Rows rows = new Rows(part.own(), home.sums(away.size()), offset, rowBytes(config.hidden()));
             trips.add(trip("sum of slots", part, home, true, rows));
         }
         if (atHome) {
-            on(home).experts(home.slots(1), home.h(), home.routing(layer), home.experts(layer));
+            on(home).experts(
+                            home.slots(1),
+                            home.h(),
+                            home.routing(layer),
+                            home.part().experts(layer));
             on(home).addSlots(home.x(), home.slots(1));
         }
         travel(trips);
@@ -153,14 +175,14 @@ final class ForwardPass {
     }
 
     /** part = the sum of the slots. */
-    private void sumSlots(DecoderPart part) {
-        on(part).copy(part.part(), 0, part.zeros(), 0, rowBytes(config.hidden()));
-        on(part).addSlots(part.part(), part.slots(1));
+    private void sumSlots(Workspace part) {
+        on(part).copy(part.own(), 0, part.part().zeros(), 0, rowBytes(config.hidden()));
+        on(part).addSlots(part.own(), part.slots(1));
     }
 
     /** Experts that another device has, fetched and computed at home, into the slots behind so many bytes. */
-    private void fetch(DecoderPart home, int layer, DecoderPart holder, long offset) {
-        Staging.Fetched fetched = staging.of(layer, holder.index());
+    private void fetch(Workspace home, int layer, Workspace holder, long offset) {
+        Staging.Fetched fetched = staging.of(layer, holder.part().index());
         pass.reload(home.device(), fetched.reloads());
         int sources = placement.layers().get(layer).sources().size();
         // Experts write a tensor's first plane; it is the only one if nobody else has any.
@@ -170,7 +192,7 @@ final class ForwardPass {
         }
     }
 
-    private void sendRouting(DecoderPart home, List<DecoderPart> away, int layer) {
+    private void sendRouting(Workspace home, List<Workspace> away, int layer) {
         travel(away.stream()
                 .map(to -> trip(
                         "h and routing",
@@ -187,32 +209,37 @@ final class ForwardPass {
      * the experts, and exchange both, so that all have x again. Parts are added in the same order everywhere, so x is the
      * same bits everywhere.
      */
-    private void dividedLayer(List<DecoderPart> group, DecoderPart home, int i) {
-        for (DecoderPart part : group) {
-            AttentionLayer layer = part.layer(i);
+    private void dividedLayer(List<Workspace> group, Workspace home, int i) {
+        for (Workspace part : group) {
+            AttentionLayer layer = part.part().layer(i);
             DecoderOps ops = on(part);
-            ops.attentionInput(part.q(), part.x(), layer.attention(), part.kv(), layer.kvIndex());
-            ops.attention(part.attended(), part.q(), part.kv(), layer.kvIndex());
-            ops.copy(part.part(), 0, part.zeros(), 0, rowBytes(config.hidden()));
-            ops.attentionOutput(part.part(), part.attended(), layer.attention());
+            ops.attentionInput(
+                    part.q(), part.x(), layer.attention(), part.part().kv(), layer.kvIndex());
+            ops.attention(part.attended(), part.q(), part.part().kv(), layer.kvIndex());
+            ops.copy(part.own(), 0, part.part().zeros(), 0, rowBytes(config.hidden()));
+            ops.attentionOutput(part.own(), part.attended(), layer.attention());
         }
         String attention = "part of attention";
-        exchange(attention, group, DecoderPart::part, part -> part.sums(group.size()), rowBytes(config.hidden()));
-        for (DecoderPart part : group) {
+        exchange(attention, group, Workspace::own, part -> part.sums(group.size()), rowBytes(config.hidden()));
+        for (Workspace part : group) {
             on(part).addSlots(part.x(), part.sums(group.size()));
         }
         route(group, home, i);
-        for (DecoderPart part : group) {
-            on(part).experts(part.slots(1), part.h(), part.routing(i), part.experts(i));
+        for (Workspace part : group) {
+            on(part).experts(
+                            part.slots(1),
+                            part.h(),
+                            part.routing(i),
+                            part.part().experts(i));
         }
         if (summed) {
             group.forEach(this::sumSlots);
             String sum = "sum of slots";
-            exchange(sum, group, DecoderPart::part, part -> part.sums(group.size()), rowBytes(config.hidden()));
+            exchange(sum, group, Workspace::own, part -> part.sums(group.size()), rowBytes(config.hidden()));
         } else {
             exchange("slots", group, part -> part.slots(1), part -> part.slots(group.size()), slotBytes());
         }
-        for (DecoderPart part : group) {
+        for (Workspace part : group) {
             on(part).addSlots(part.x(), summed ? part.sums(group.size()) : part.slots(group.size()));
         }
     }
@@ -221,21 +248,21 @@ final class ForwardPass {
      * Every device by itself, if all are of one backend and one make: what they compute is the same bits. Others may differ in
      * the last bits of h, and so in who is chosen where two experts are all but even: then the home decides.
      */
-    private void route(List<DecoderPart> group, DecoderPart home, int layer) {
+    private void route(List<Workspace> group, Workspace home, int layer) {
         boolean alike = group.stream().map(ForwardPass::make).distinct().count() == 1;
-        for (DecoderPart part : alike ? group : List.of(home)) {
+        for (Workspace part : alike ? group : List.of(home)) {
             on(part).route(
                             part.routing(layer),
                             part.h(),
                             part.x(),
-                            part.layer(layer).router());
+                            part.part().layer(layer).router());
         }
         if (!alike) {
             sendRouting(home, group.stream().filter(part -> part != home).toList(), layer);
         }
     }
 
-    private static String make(DecoderPart part) {
+    private static String make(Workspace part) {
         DeviceInfo info = part.device().info();
         return info.device().split(":")[0] + " " + info.name();
     }
@@ -246,16 +273,16 @@ final class ForwardPass {
      */
     private void exchange(
             String what,
-            List<DecoderPart> group,
-            Function<DecoderPart, Tensor> own,
-            Function<DecoderPart, Tensor> planes,
+            List<Workspace> group,
+            Function<Workspace, Tensor> own,
+            Function<Workspace, Tensor> planes,
             long rowBytes) {
         List<Trip> trips = new ArrayList<>();
         for (int i = 0; i < group.size(); i++) {
-            DecoderPart from = group.get(i);
-            long offset = i * options.maxRows() * rowBytes;
+            Workspace from = group.get(i);
+            long offset = (long) i * from.rows() * rowBytes;
             on(from).copy(planes.apply(from), offset, own.apply(from), 0, rowBytes);
-            for (DecoderPart to : group) {
+            for (Workspace to : group) {
                 if (to != from) {
                     trips.add(
                             trip(what, from, to, true, new Rows(own.apply(from), planes.apply(to), offset, rowBytes)));
@@ -265,7 +292,7 @@ final class ForwardPass {
         travel(trips);
     }
 
-    private static Trip trip(String what, DecoderPart from, DecoderPart to, boolean answered, Rows... rows) {
+    private static Trip trip(String what, Workspace from, Workspace to, boolean answered, Rows... rows) {
         return new Trip(what, from.device(), to.device(), List.of(rows), answered);
     }
 
@@ -275,11 +302,11 @@ final class ForwardPass {
         }
     }
 
-    private List<DecoderPart> parts(List<Integer> devices) {
+    private List<Workspace> parts(List<Integer> devices) {
         return devices.stream().map(parts::get).toList();
     }
 
-    private DecoderOps on(DecoderPart part) {
+    private DecoderOps on(Workspace part) {
         return pass.on(part.device());
     }
 

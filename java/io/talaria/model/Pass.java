@@ -4,18 +4,15 @@ import io.talaria.backend.Batch;
 import io.talaria.backend.DecoderOps;
 import io.talaria.backend.Device;
 import io.talaria.backend.DeviceException;
-import io.talaria.backend.Event;
-import io.talaria.backend.Shape;
 import io.talaria.backend.Step;
 import io.talaria.backend.StepOptions;
 import io.talaria.backend.Tensor;
 import io.talaria.model.Staging.Reload;
-import io.talaria.quant.TensorType;
+import io.talaria.model.Ways.Stop;
+import io.talaria.model.Ways.Way;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
-import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -23,23 +20,28 @@ import java.util.Set;
 
 /**
  * A forward pass over one device or several, composed once and run often: one step for each device, all under way at the same
- * time. Rows lie in the receiver's memory or the host's while they travel, and events say when they are there: nobody comes back to the host between,
- * but for weights that are overwritten, where the device's step is cut and the caller waits for it.
+ * time. Rows travel by {@link Ways}, and events say when they are there: nobody comes back to the host between, but for weights
+ * that are overwritten, where the device's step is cut and the caller waits for it.
+ *
+ * <p>A pass of two micro-batches has two of everything but the weights and the cache. A device's step is cut wherever it would
+ * wait, and the steps of the two are queued in turns: while rows of one travel, or are computed on another device, this one
+ * computes the other. The order in which steps begin is that of composing, and the n-th steps of both come before the next of
+ * either. So what a step waits for is always queued before it, and devices never wait for each other in a circle.
  */
 final class Pass implements AutoCloseable {
     private final StepOptions options;
     private final Set<Verb> verbs;
-    private final List<Part> parts = new ArrayList<>();
+    private final List<List<Part>> composed = new ArrayList<>(); // of each micro-batch
+    private final List<Part> parts = new ArrayList<>(); // of all, as they are queued
     private final Map<Device, Step> open = new HashMap<>();
-    private final Map<Route, Way> ways = new HashMap<>();
-    private final Map<Tensor, Device> places = new IdentityHashMap<>(); // and who made them
-    private final List<Event> events = new ArrayList<>();
-    private final Device maker;
+    private final Ways ways;
+    private final int microBatches;
+    private int microBatch;
 
     /** In the order in which they begin: what is composed before a part is in those before it. */
     private sealed interface Part {}
 
-    private record Run(Device device, Step step) implements Part {}
+    private record Run(int microBatch, Device device, Step step) implements Part {}
 
     private record Reloading(Device device, List<Reload> reloads) implements Part {}
 
@@ -54,27 +56,28 @@ final class Pass implements AutoCloseable {
     /**
      * Rows from one device to another, once it is that far.
      *
-     * @param what they are: trips of one kind between two devices have the same rows, and use the same memory
+     * @param what they are: trips of one kind between two devices have the same rows, and in a micro-batch use the same memory
      * @param answered whether rows that the other sends back, before these are sent again, depend on them
      */
     record Trip(String what, Device from, Device to, List<Rows> rows, boolean answered) {}
 
-    private record Route(String what, Device from, Device to) {}
-
     /**
-     * What they travel through, as often as they do.
-     *
-     * @param places one after the other
-     * @param full signalled when rows are there
-     * @param free signalled when they have been taken; empty if an answer says so
+     * @param ways between all that take part
+     * @param options of each micro-batch
+     * @param microBatches 1, or 2 if no weights are overwritten
      */
-    private record Way(List<Tensor> places, Event full, Optional<Event> free) {}
-
-    /** @param devices all that take part */
-    Pass(List<Device> devices, StepOptions options, Set<Verb> verbs) {
+    Pass(Ways ways, StepOptions options, Set<Verb> verbs, int microBatches) {
         this.options = options;
         this.verbs = verbs;
-        maker = devices.stream().max(Comparator.comparing(Device::meeting)).orElseThrow();
+        this.microBatches = microBatches;
+        this.ways = ways;
+    }
+
+    /** Begins composing for a micro-batch: the first, or once that is complete the same for the second. */
+    void begin(int which) {
+        endSteps();
+        composed.add(new ArrayList<>());
+        microBatch = which;
     }
 
     /** Composes what comes next on a device. */
@@ -86,74 +89,75 @@ final class Pass implements AutoCloseable {
     private Step step(Device device) {
         return open.computeIfAbsent(device, one -> {
             Step step = one.newStep(options);
-            parts.add(new Run(one, step));
+            composed.get(microBatch).add(new Run(microBatch, one, step));
             return step;
         });
+    }
+
+    /** Ends a device's step where it would wait, so that one of the other micro-batch can come between. */
+    private void cut(Device device) {
+        if (microBatches > 1) {
+            Optional.ofNullable(open.remove(device)).ifPresent(Step::end);
+        }
     }
 
     /** Has weights of a device overwritten, once it is that far, and before what comes next there. */
     void reload(Device device, List<Reload> reloads) {
         Optional.ofNullable(open.remove(device)).ifPresent(Step::end);
-        parts.add(new Reloading(device, reloads));
+        composed.get(microBatch).add(new Reloading(device, reloads));
     }
 
     /** All set out before the first arrives, so that two devices can exchange rows at the same time. */
     void travel(List<Trip> trips) {
         trips.forEach(this::depart);
+        trips.stream().map(Trip::to).distinct().forEach(this::cut);
         trips.forEach(this::arrive);
     }
 
     private void depart(Trip trip) {
-        Way way = way(trip);
+        Way way = ways.of(microBatch, trip);
+        if (way.free().isPresent()) {
+            cut(trip.from());
+        }
         Step sender = step(trip.from());
         way.free().ifPresent(sender::await);
+        Stop first = way.stops().getFirst();
         for (int i = 0; i < trip.rows().size(); i++) {
             Rows rows = trip.rows().get(i);
-            sender.copy(way.places().get(i), 0, rows.source(), 0, rows.rowBytes());
+            sender.copy(first.places().get(i), 0, rows.source(), 0, rows.rowBytes());
         }
-        sender.signal(way.full());
+        sender.signal(first.full());
+        for (int i = 1; i < way.stops().size(); i++) {
+            carry(trip, way.stops().get(i - 1), way.stops().get(i));
+        }
+    }
+
+    /** A courier takes rows on to the next stop. */
+    private void carry(Trip trip, Stop from, Stop to) {
+        cut(to.by());
+        Step courier = step(to.by());
+        courier.await(from.full());
+        for (int i = 0; i < trip.rows().size(); i++) {
+            courier.copy(
+                    to.places().get(i),
+                    0,
+                    from.places().get(i),
+                    0,
+                    trip.rows().get(i).rowBytes());
+        }
+        courier.signal(to.full());
     }
 
     private void arrive(Trip trip) {
-        Way way = way(trip);
+        Way way = ways.of(microBatch, trip);
+        Stop last = way.stops().getLast();
         Step receiver = step(trip.to());
-        receiver.await(way.full());
+        receiver.await(last.full());
         for (int i = 0; i < trip.rows().size(); i++) {
             Rows rows = trip.rows().get(i);
-            receiver.copy(rows.target(), rows.targetOffset(), way.places().get(i), 0, rows.rowBytes());
+            receiver.copy(rows.target(), rows.targetOffset(), last.places().get(i), 0, rows.rowBytes());
         }
         way.free().ifPresent(receiver::signal);
-    }
-
-    private Way way(Trip trip) {
-        Route route = new Route(trip.what(), trip.from(), trip.to());
-        Way known = ways.get(route);
-        if (known != null) {
-            return known;
-        }
-        Way made = new Way(new ArrayList<>(), event(), trip.answered() ? Optional.empty() : Optional.of(event()));
-        ways.put(route, made);
-        for (Rows rows : trip.rows()) {
-            Shape shape = Shape.of(options.batch().rows(), rows.rowBytes() / Float.BYTES);
-            made.places().add(place(trip, shape));
-        }
-        made.free().ifPresent(Event::signal);
-        return made;
-    }
-
-    /** In the receiver's memory where the sender can write there, else in the host's. */
-    private Tensor place(Trip trip, Shape shape) {
-        boolean reached = trip.from().reaches(trip.to());
-        Device owner = reached ? trip.to() : maker;
-        Tensor place = owner.alloc(trip.what(), reached ? Tensor.Kind.PEER : Tensor.Kind.HOST, TensorType.F32, shape);
-        places.put(place, owner);
-        return place;
-    }
-
-    private Event event() {
-        Event event = maker.newEvent();
-        events.add(event);
-        return event;
     }
 
     /** Whether weights are overwritten in it. */
@@ -161,8 +165,21 @@ final class Pass implements AutoCloseable {
         return parts.stream().anyMatch(Reloading.class::isInstance);
     }
 
+    boolean isDivided() {
+        return microBatches > 1;
+    }
+
     /** Ends composing. */
     void end() {
+        endSteps();
+        for (int i = 0; i < composed.getFirst().size(); i++) { // the other micro-batch has as many, of the same devices
+            for (List<Part> each : composed) {
+                parts.add(each.get(i));
+            }
+        }
+    }
+
+    private void endSteps() {
         open.values().forEach(Step::end);
         open.clear();
     }
@@ -173,9 +190,10 @@ final class Pass implements AutoCloseable {
      * @throws IOException if they cannot be read
      */
     void run(Batch batch) throws IOException {
+        List<Batch> batches = MicroBatches.of(batch, microBatches, options.batch());
         for (Part part : parts) {
             switch (part) {
-                case Run run -> run.device().run(run.step(), batch);
+                case Run run -> run.device().run(run.step(), batches.get(run.microBatch()));
                 case Reloading reloading -> {
                     for (Reload reload : reloading.reloads()) {
                         reloading.device().reload(reload.weight(), reload.source());
@@ -187,23 +205,22 @@ final class Pass implements AutoCloseable {
 
     /** Frees devices that wait for one which has failed. The pass does not run again. */
     void abandon() {
-        events.forEach(Event::abandon);
+        ways.abandon();
     }
 
     @Override
     public void close() {
         List<Runnable> all = new ArrayList<>();
-        for (Part part : parts) {
-            if (part instanceof Run run && !run.device().lost()) {
-                all.add(run.step()::close);
+        for (List<Part> each : composed) {
+            for (Part part : each) {
+                if (part instanceof Run run && !run.device().lost()) {
+                    all.add(run.step()::close);
+                }
             }
         }
-        events.forEach(event -> all.add(event::close));
-        places.forEach((place, owner) -> all.add(() -> owner.free(place)));
+        all.addAll(ways.frees());
+        composed.clear();
         parts.clear();
-        events.clear();
-        ways.clear();
-        places.clear();
         freeAll(all);
     }
 

@@ -82,6 +82,11 @@ public record Placement(List<LayerPlace> layers) {
             return !columns.isEmpty();
         }
 
+        /** Whether a device has all of the layer. */
+        boolean isAt(int device) {
+            return attending().equals(List.of(device)) && sources().equals(List.of(device));
+        }
+
         /** The devices that compute experts here, or parts of them, in rising order. */
         public List<Integer> sources() {
             if (!isDivided()) {

@@ -89,7 +89,7 @@ final class Staging {
         Map<Room, Tensor> rooms = new HashMap<>();
         for (Map.Entry<Held, ExpertShare> entry : shares.entrySet()) {
             int home = placement.layers().get(entry.getKey().layer()).home();
-            parts.get(home).slots(1); // what fetched experts write
+            parts.get(home).workspace(0).slots(1); // what fetched experts write
             Fetched made = fetched(parts.get(home), home, planes.get(home), entry.getValue(), rooms);
             staging.fetched.put(entry.getKey(), made);
         }
