@@ -4,6 +4,7 @@
 //   TALARIA_SIMT_DEVICES   how many there are: 1 to 8
 //   TALARIA_SIMT_MEMORY    bytes of each
 //   TALARIA_SIMT_NEEDS     which of Needs they have, as a number
+//   TALARIA_SIMT_PEERS     0: devices do not reach each other's memory
 //   TALARIA_SIMT_ORDER     forward, reverse or random[:seed]: which threads and blocks go first
 //   TALARIA_SIMT_CHECK     1: after every launch, look whether the kernel wrote outside of an allocation
 #include <algorithm>
@@ -140,7 +141,8 @@ class SimtRuntime : public Runtime {
 
   std::shared_ptr<void> allocate_peer(int64_t bytes, const char* what) override;
   bool reaches(int32_t index) override {
-    return index >= 0 && index < most_devices && (properties_.needs & EXCHANGE) != 0;
+    bool peers = setting("TALARIA_SIMT_PEERS", 1, 0, 1) != 0;
+    return index >= 0 && index < most_devices && (index == index_ || peers) && (properties_.needs & EXCHANGE) != 0;
   }
 
   void upload(void* target, const void* host, int64_t bytes) override {

@@ -113,8 +113,12 @@ class SplitTest {
 
     /** Two devices of one kind, in a process of its own, as a backend counts its devices but once. */
     @ParameterizedTest
-    @CsvSource({"opencl, POCL_DEVICES, pthread pthread", "simt, TALARIA_SIMT_DEVICES, 2"})
-    void twoDevicesOfAKindShareAModel(String backend, String variable, String value) throws Exception {
+    @CsvSource({
+        "opencl, POCL_DEVICES, pthread pthread, 1",
+        "simt, TALARIA_SIMT_DEVICES, 2, 1",
+        "simt, TALARIA_SIMT_DEVICES, 2, 0"
+    })
+    void twoDevicesOfAKindShareAModel(String backend, String variable, String value, String peers) throws Exception {
         assumeHere(List.of(backend + ":0"));
         ProcessBuilder builder = new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -126,6 +130,7 @@ class SplitTest {
                 TwoDevices.class.getName(),
                 backend);
         builder.environment().put(variable, value);
+        builder.environment().put("TALARIA_SIMT_PEERS", peers); // whether they reach each other
         Process process = builder.redirectErrorStream(true).start();
         String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         int code = process.waitFor();
@@ -155,6 +160,8 @@ class SplitTest {
             // One file, mode and chunk: each device of OpenCL has its kernels compiled.
             Prompt prompt = GoldenModels.prompts(WIDE).get(1);
             bitsOfOne(WIDE, prompt, names, Activations.INT8, 9);
+            int[] many = IntStream.range(0, 260).map(i -> 3 + i * 31 % 500).toArray();
+            bitsOfOne(NANO, new Prompt(NANO, 0, many, new int[] {259}, null, null), names, Activations.INT8, 260);
             within(WIDE, names, Activations.INT8, prompt, 9, config -> columns(config, List.of(512, 768)));
             List<String> three = List.of("cpu", second, first);
             within(WIDE, three, Activations.INT8, prompt, 9, config -> columns(config, List.of(512, 512, 256)));
