@@ -83,7 +83,7 @@ check_cuda() {
       print $1 " has " $5 " bytes of stack and spills " $6 }' "$work/table" > "$work/spills"
     check "$arch: decoding stays in registers" "$work/spills"
     case $arch in
-      sm_7*) missing "$arch" > "$work/missing" ;;
+      sm_70 | sm_72) missing "$arch" HMMA > "$work/missing" ;;
       *) missing "$arch" MMA_INT8 MMA_F16 > "$work/missing" ;;
     esac
     check "$arch: every kernel is there" "$work/missing"
@@ -92,13 +92,32 @@ check_cuda() {
     # shellcheck disable=SC2046 # a list of files
     awk '/^\.visible \.entry/ { name = $3; sub(/^talaria_/, "", name); sub(/\(.*/, "", name); print name, "sm_70", 0, 0, 0, 0 }' \
       $(cat "$work/texts") > "$work/table"
-    missing sm_70 > "$work/missing"
+    missing sm_70 HMMA > "$work/missing"
     check 'sm_70 (PTX): every kernel is there' "$work/missing"
     # shellcheck disable=SC2046 # a list of files
-    lacks '^\\.visible \\.entry' 'dp4a' '_int8_' $(cat "$work/texts") > "$work/lacks"
+    lacks '^\\.visible \\.entry' 'dp4a' '_int8_(m[14]|tile)$' $(cat "$work/texts") > "$work/lacks"
     check 'sm_70 (PTX): int8 kernels use dp4a' "$work/lacks"
+    # shellcheck disable=SC2046 # a list of files
+    lacks '^\\.visible \\.entry' 'mma\\.sync\\.aligned\\.m8n8k4' '_hmma$' $(cat "$work/texts") > "$work/lacks"
+    check 'sm_70 (PTX): matrix kernels use mma.m8n8k4' "$work/lacks"
+    check_texts
   fi
   check_mma
+}
+
+# Drivers assemble these texts: the toolkit's assembler does too, for the oldest GPU that it knows from sm_70 on.
+check_texts() {
+  local nvcc arch text
+  nvcc=$(nvcc_of_build)
+  arch=$("$nvcc" --list-gpu-code | grep -oE '[0-9]+$' | sort -n | awk '$1 >= 70' | head -n 1)
+  while read -r text; do
+    "$nvcc" -cubin "-arch=sm_$arch" -o "$work/assembled" "$text" 2>&1 || echo "${text##*/} is refused"
+  done < "$work/texts" > "$work/refused"
+  check "sm_70 (PTX): ptxas takes it, for sm_$arch" "$work/refused"
+}
+
+nvcc_of_build() {
+  sed -n 's/^TALARIA_NVCC:[A-Z]*=//p' "$build/CMakeCache.txt"
 }
 
 # any NAMES: whether the table has kernels of such a name.
@@ -119,15 +138,18 @@ lacks() {
 
 # Fat binaries cannot be read without the toolkit's own tools: PTX is made for the files that use matrix units.
 check_mma() {
-  local source nvcc
+  local nvcc arch source
   ls "$root"/kernels/gpu/*_mma.cu >/dev/null 2>&1 || return 0
-  nvcc=$(sed -n 's/^TALARIA_NVCC:[A-Z]*=//p' "$build/CMakeCache.txt")
-  for source in "$root"/kernels/gpu/*_mma.cu; do
-    "$nvcc" -ptx -std=c++17 -fmad=false -allow-unsupported-compiler -arch=compute_80 -o "$work/$(basename "$source").ptx" "$source" ||
-      echo "$source does not compile"
-  done > "$work/lacks" 2>&1
-  lacks '^\\.visible \\.entry' 'mma\\.sync' '_mma$' "$work"/*.ptx >> "$work/lacks"
-  check 'compute_80 (PTX): matrix kernels use mma' "$work/lacks"
+  nvcc=$(nvcc_of_build)
+  for arch in 75 80; do
+    mkdir "$work/$arch"
+    for source in "$root"/kernels/gpu/*_mma.cu; do
+      "$nvcc" -ptx -std=c++17 -fmad=false -allow-unsupported-compiler "-arch=compute_$arch" -o "$work/$arch/$(basename "$source").ptx" "$source" ||
+        echo "$source does not compile"
+    done > "$work/lacks" 2>&1
+    lacks '^\\.visible \\.entry' 'mma\\.sync' '_mma$' "$work/$arch"/*.ptx >> "$work/lacks"
+    check "compute_$arch (PTX): matrix kernels use mma" "$work/lacks"
+  done
 }
 
 # --- HIP --------------------------------------------------------------------------------------------------------------

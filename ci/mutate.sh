@@ -11,6 +11,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/talaria-mutate.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 clean=$work/clean tree=$work/tree log=$work/log
+targets='talaria_simt ops'
 
 # field NAME: the value of a line "NAME: value" in front of the texts.
 field() { sed -n "/^--- before/q; s/^$1: //p" "$bug"; }
@@ -38,21 +39,22 @@ plant() {
   printf '%s%s%s' "$head" "$after" "$tail" >"$1"
 }
 
-build() { cmake --build "$tree/build" --target talaria_simt ops >"$log" 2>&1; }
+# build TARGET...
+build() { cmake --build "$tree/build" --target "$@" >"$log" 2>&1; }
 
-# test_with ORDER FILTER: 0 if all cases pass. A bug may make a kernel run for ever.
+# test_with ORDER FILTER NEEDS: 0 if all cases pass. A bug may make a kernel run for ever.
 test_with() {
   (
-    TALARIA_SIMT_ORDER=$1 timeout 300 "$tree/build/tests/kernels/ops" "$tree"/build/lib/libtalaria_simt.* \
-      --short --first --no-replay --filter "$2" >"$log" 2>&1
+    TALARIA_SIMT_ORDER=$1 TALARIA_SIMT_NEEDS=$3 timeout 300 "$tree/build/tests/kernels/ops" \
+      "$tree"/build/lib/libtalaria_simt.* --short --first --no-replay --filter "$2" >"$log" 2>&1
     exit $?
   ) 2>/dev/null
 }
 
 # try_bug: sets outcome and by.
 try_bug() {
-  local file order code
-  file=$(field file) order=$(field order)
+  local file order test code
+  file=$(field file) order=$(field order) test=$(field test)
   read_texts
   rm -rf "$tree" && cp -a "$clean" "$tree" || exit 1
   by=''
@@ -60,12 +62,18 @@ try_bug() {
     outcome='NOT PLANTED' by="its text is not in $file exactly once"
     return
   fi
-  if ! build; then
+  # shellcheck disable=SC2086 # two targets
+  if ! build ${test:-$targets}; then
     outcome='DOES NOT BUILD' by=$(grep -m1 -E 'error|FAILED' "$log")
     return
   fi
+  if [ -n "$test" ]; then
+    outcome='NOT FOUND'
+    timeout 300 "$tree/build/tests/simt/$test" >"$log" 2>&1 || outcome=found by=$test
+    return
+  fi
   for order in ${order:-forward reverse}; do
-    test_with "$order" "$(field filter)"
+    test_with "$order" "$(field filter)" "$(field needs)"
     code=$?
     [ $code -eq 0 ] && continue
     outcome=found by=$(sed -n 's/^FAILED \([^:]*\):.*/\1/p' "$log" | head -n 1)
@@ -84,11 +92,11 @@ cp -a "$clean" "$tree"
 generator=''
 command -v ninja >/dev/null && generator='-G Ninja'
 # shellcheck disable=SC2086
-if ! cmake $generator -S "$tree" -B "$tree/build" -DCMAKE_BUILD_TYPE=Release >"$log" 2>&1 || ! build; then
+if ! cmake $generator -S "$tree" -B "$tree/build" -DCMAKE_BUILD_TYPE=Release >"$log" 2>&1 || ! build $targets; then
   tail -n 20 "$log" >&2
   exit 1
 fi
-if ! test_with forward ''; then
+if ! test_with forward '' ''; then
   printf 'ci/mutate.sh: ops fails without any bug\n' >&2
   tail -n 20 "$log" >&2
   exit 1

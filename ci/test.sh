@@ -257,7 +257,7 @@ no_compiler() {
 }
 
 stage_cuda() {
-  local archs='-DTALARIA_CUDA_ARCHS=80;90a' # an older one of each kind runs on the newer ones of that kind
+  local archs='-DTALARIA_CUDA_ARCHS=70;80;90a' # an older one of each kind runs on the newer ones of that kind
   [ -z "$all" ] || archs=-UTALARIA_CUDA_ARCHS
   if ! command -v nvcc && [ ! -x "${CUDA_PATH:-/usr/local/cuda}/bin/nvcc" ]; then
     no_compiler cuda 11 'there is no nvcc, which comes with the CUDA toolkit'

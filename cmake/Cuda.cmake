@@ -46,14 +46,14 @@ function(talaria_cuda_targets real_result ptx_result)
   set(${ptx_result} "${ptx}" PARENT_SCOPE)
 endfunction()
 
-# Architectures that a file is compiled for: *_mma needs the matrix units of sm_80, *_sm90 those of sm_90a; *_mfma and
-# *_wmma are AMD's.
+# Architectures that a file is compiled for: *_hmma is for the matrix units of sm_70 and sm_72, *_mma for those from sm_75 on,
+# *_sm90 for those of sm_90a; *_mfma and *_wmma are AMD's.
 function(talaria_cuda_file_archs name archs result)
   set(kept "")
   foreach(arch ${archs})
     string(REGEX REPLACE "[a-z]" "" number ${arch})
-    if(name MATCHES "_(mfma|wmma)$" OR (name MATCHES "_mma$" AND number LESS 80)
-        OR (name MATCHES "_sm90$" AND NOT arch STREQUAL 90a))
+    if(name MATCHES "_(mfma|wmma)$" OR (name MATCHES "_mma$" AND number LESS 75)
+        OR (name MATCHES "_hmma$" AND NOT number LESS 75) OR (name MATCHES "_sm90$" AND NOT arch STREQUAL 90a))
       continue()
     endif()
     list(APPEND kept ${arch})

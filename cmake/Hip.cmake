@@ -27,8 +27,8 @@ function(talaria_hip_backend archs)
   foreach(source ${TALARIA_GPU_KERNELS})
     get_filename_component(name ${source} NAME_WE)
     foreach(arch ${archs})
-      # Files for one kind of matrix unit: *_mma and *_sm90 are NVIDIA's.
-      if(name MATCHES "_(mma|sm90)$" OR (name MATCHES "_mfma$" AND NOT arch MATCHES "^gfx9(08|0a)$")
+      # Files for one kind of matrix unit: *_mma, *_hmma and *_sm90 are NVIDIA's.
+      if(name MATCHES "_(mma|hmma|sm90)$" OR (name MATCHES "_mfma$" AND NOT arch MATCHES "^gfx9(08|0a)$")
           OR (name MATCHES "_wmma$" AND NOT arch MATCHES "^gfx11"))
         continue()
       endif()

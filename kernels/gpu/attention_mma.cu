@@ -11,7 +11,12 @@
 
 namespace {
 
-constexpr int threads = 128, tile_positions = 64, warp_queries = 16;
+constexpr int threads = 128, warp_queries = 16;
+#if defined(TALARIA_SMALL_MMA)
+constexpr int tile_positions = 32;  // a processor of sm_75 has 64 KB for its blocks, of which it has registers for two
+#else
+constexpr int tile_positions = 64;
+#endif
 static_assert(threads / 32 * warp_queries == ATTENTION_MMA_QUERIES);
 constexpr int depth_steps = ATTENTION_TILE_MOST_DIM / 16, position_tiles = tile_positions / 8;
 constexpr int row_pieces = ATTENTION_TILE_MOST_DIM / 8 + 1;  // of eight halves; rows begin in different banks

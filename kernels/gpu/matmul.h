@@ -53,12 +53,35 @@ template <typename Unit>
 struct Fragments {
   static constexpr int row_tiles = Unit::rows / Unit::warp_rows / Unit::m;
   static constexpr int token_tiles = Unit::tokens / Unit::warp_tokens / Unit::n;
-  float sum[row_tiles][token_tiles][Unit::results];
+  using Sums = float[row_tiles][token_tiles][Unit::results];
+  Sums sum;
 
   static DEVICE_MEMBER int warp() { return static_cast<int>(thread_index()) / Unit::lanes; }
   static DEVICE_MEMBER int first_row() { return warp() % Unit::warp_rows * (row_tiles * Unit::m); }
   static DEVICE_MEMBER int first_token() { return warp() / Unit::warp_rows * (token_tiles * Unit::n); }
 };
+
+template <typename Unit>
+DEVICE void clear(typename Fragments<Unit>::Sums& sum) {
+  UNROLL
+  for (int r = 0; r < Fragments<Unit>::row_tiles; r++) {
+    UNROLL
+    for (int t = 0; t < Fragments<Unit>::token_tiles; t++) {
+      UNROLL
+      for (int i = 0; i < Unit::results; i++) sum[r][t][i] = 0;
+    }
+  }
+}
+
+// Result i of tiles r and t takes up the sum of the products of a run's codes.
+template <typename Unit, typename T, typename Shared>
+DEVICE void add_run(const Shared& shared, Fragments<Unit>& f, int run, int r, int t, int i, float value) {
+  int block = run * T::run / 32, at = f.first_row() + r * Unit::m + Unit::row(i);
+  InputScale x = shared.input_scale[block][f.first_token() + t * Unit::n + Unit::token(i)];
+  float sum = fma(value * x.scale, shared.scale[run][at], f.sum[r][t][i]);
+  if constexpr (T::minimums) sum = fma(-x.scaled_sum, shared.minimum[block][at], sum);
+  f.sum[r][t][i] = sum;
+}
 
 // A sum of products of codes starts at the bits of 1.5 * 2^23 as a float: it stays below 2^22, so that its bits are those
 // of 1.5 * 2^23 + sum, and a subtraction makes the float that a slow conversion would.
@@ -70,7 +93,6 @@ DEVICE void multiply_codes(const Shared& shared, Fragments<Unit>& f) {
   constexpr int halves = T::run / 16;
   _Pragma("unroll 1")
   for (int run = 0; run < step_columns / T::run; run++) {
-    int block = run * T::run / 32;
     typename Unit::B b[LIVE][halves];
     UNROLL
     for (int t = 0; t < LIVE; t++) {
@@ -96,46 +118,64 @@ DEVICE void multiply_codes(const Shared& shared, Fragments<Unit>& f) {
         Unit::multiply(a, b[t], dot);
         UNROLL
         for (int i = 0; i < Unit::results; i++) {
-          int at = row + Unit::row(i);
-          InputScale x = shared.input_scale[block][f.first_token() + t * Unit::n + Unit::token(i)];
           float value = bits_float(static_cast<uint32_t>(dot[i])) - bits_float(float_start);
-          float sum = fma(value * x.scale, shared.scale[run][at], f.sum[r][t][i]);
-          if constexpr (T::minimums) sum = fma(-x.scaled_sum, shared.minimum[block][at], sum);
-          f.sum[r][t][i] = sum;
+          add_run<Unit, T>(shared, f, run, r, t, i, value);
         }
       }
     }
   }
 }
 
-// One step of numbers.
-template <int LIVE, typename Unit, typename T, typename Shared>
-DEVICE void multiply_numbers(const Shared& shared, Fragments<Unit>& f) {
+// Numbers of columns [begin, end) of a step.
+template <int LIVE, typename Unit, typename Shared>
+DEVICE void multiply_numbers(const Shared& shared, int begin, int end, typename Fragments<Unit>::Sums& sum) {
+  using F = Fragments<Unit>;
   _Pragma("unroll 1")
-  for (int k = 0; k < step_columns; k += Unit::k) {
+  for (int k = begin; k < end; k += Unit::k) {
     typename Unit::B b[LIVE];
     UNROLL
     for (int t = 0; t < LIVE; t++) {
-      Unit::load_b(b[t], shared.inputs + (f.first_token() + t * Unit::n) * Shared::row_bytes + k * Unit::Element::bytes,
+      Unit::load_b(b[t], shared.inputs + (F::first_token() + t * Unit::n) * Shared::row_bytes + k * Unit::Element::bytes,
                    Shared::row_bytes);
     }
     UNROLL
-    for (int r = 0; r < f.row_tiles; r++) {
+    for (int r = 0; r < F::row_tiles; r++) {
       typename Unit::A a;
-      Unit::load_a(a, shared.weights + (f.first_row() + r * Unit::m) * Shared::row_bytes + k * Unit::Element::bytes,
+      Unit::load_a(a, shared.weights + (F::first_row() + r * Unit::m) * Shared::row_bytes + k * Unit::Element::bytes,
                    Shared::row_bytes);
       UNROLL
-      for (int t = 0; t < LIVE; t++) Unit::multiply(a, b[t], f.sum[r][t]);
+      for (int t = 0; t < LIVE; t++) Unit::multiply(a, b[t], sum[r][t]);
+    }
+  }
+}
+
+// One step of codes that are multiplied as numbers.
+template <int LIVE, typename Unit, typename T, typename Shared>
+DEVICE void multiply_codes_as_numbers(const Shared& shared, Fragments<Unit>& f) {
+  _Pragma("unroll 1")
+  for (int run = 0; run < step_columns / T::run; run++) {
+    typename Fragments<Unit>::Sums dot;
+    clear<Unit>(dot);
+    multiply_numbers<LIVE, Unit>(shared, run * T::run, (run + 1) * T::run, dot);
+    UNROLL
+    for (int r = 0; r < f.row_tiles; r++) {
+      UNROLL
+      for (int t = 0; t < LIVE; t++) {
+        UNROLL
+        for (int i = 0; i < Unit::results; i++) add_run<Unit, T>(shared, f, run, r, t, i, dot[r][t][i]);
+      }
     }
   }
 }
 
 template <int LIVE, typename Unit, typename T, typename Shared>
 DEVICE void multiply_live(const Shared& shared, Fragments<Unit>& f) {
-  if constexpr (Unit::Element::bytes == 1) {
+  if constexpr (!Unit::Element::codes) {
+    multiply_numbers<LIVE, Unit>(shared, 0, step_columns, f.sum);
+  } else if constexpr (Unit::Element::bytes == 1) {
     multiply_codes<LIVE, Unit, T>(shared, f);
   } else {
-    multiply_numbers<LIVE, Unit, T>(shared, f);
+    multiply_codes_as_numbers<LIVE, Unit, T>(shared, f);
   }
 }
 
@@ -160,14 +200,7 @@ DEVICE void multiply_tile(const RowOf& rows, const RowsArg& in, const int32_t* s
   using Weights = WeightTile<Format, typename Unit::Element, T::plain>;
   constexpr int each = step_columns / Format::values, all = Unit::rows * each;
   constexpr int loads = (all + matmul_threads - 1) / matmul_threads;
-  UNROLL
-  for (int r = 0; r < f.row_tiles; r++) {
-    UNROLL
-    for (int t = 0; t < f.token_tiles; t++) {
-      UNROLL
-      for (int i = 0; i < Unit::results; i++) f.sum[r][t][i] = 0;
-    }
-  }
+  clear<Unit>(f.sum);
   typename Weights::Raw raw[loads];
   InputTile<Unit::tokens, typename Unit::Element> input;
   int32_t last = Weights::chunks(rows.matrix(0)) - 1, steps = last / each + 1;

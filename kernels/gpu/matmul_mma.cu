@@ -1,8 +1,9 @@
-// Products of many rows on the matrix units of NVIDIA GPUs from sm_80 on.
+// Products of many rows on the matrix units of NVIDIA GPUs from sm_75 on.
 //
 // Codes: per 16 x 8 x 32 products a warp issues one mma and, for its 4 results a lane, 12 to 16 float instructions, as each
 // block of 32 has its own scales (and minimums). Where the matrix unit takes 16 cycles for that mma (sm_86, sm_89, sm_120)
-// both are about as busy; where it takes 8 (sm_80) or less (sm_90) the float units bound it, at a third of the unit's peak.
+// both are about as busy; where it takes 8 (sm_80) or less (sm_90) the float units bound it, at a third of the unit's peak; on
+// sm_75 it is four instructions of 4 cycles, and half of the unit's peak: dot products would take 64 cycles for the same.
 // Numbers: one mma per 16 x 8 x 16 products and nothing else; decoding weights to float16, once for 64 rows, and reading
 // activations as float32 bound it. Weights are read from memory once for 64 rows: with 4.5 bits each, 228 operations a
 // byte, so that memory bounds only what has few rows.

@@ -13,13 +13,18 @@ constexpr int step_columns = 64, matmul_threads = 256;
 
 struct CodeElement {
   static constexpr int bytes = 1;
+  static constexpr bool codes = true;
+  // Sixteen codes as they lie in block memory.
+  static DEVICE_MEMBER void widen(const Words4& codes, Words4 (&to)[1]) { to[0] = codes; }
 };
 struct FloatElement {
   static constexpr int bytes = 4;
+  static constexpr bool codes = false;
   static DEVICE_MEMBER void store4(uint8_t* at, const Floats4& v) { *reinterpret_cast<Floats4*>(at) = v; }
 };
 struct HalfElement {
   static constexpr int bytes = 2;
+  static constexpr bool codes = false;
   static DEVICE_MEMBER uint32_t pair(float a, float b) {
     return float_to_half(a) | static_cast<uint32_t>(float_to_half(b)) << 16;
   }
@@ -73,11 +78,11 @@ DEVICE uint32_t subtract_bytes(uint32_t codes, uint32_t number) {
 // --- weights ----------------------------------------------------------------------------------------------------------
 
 // How a format's chunks come into block memory as elements: `load` brings a chunk into registers, `store` decodes it.
-template <typename Format, typename Element, bool PLAIN>
+template <typename Format, typename Element, bool PLAIN, bool CODES = Element::codes>
 struct WeightTile;
 
-template <typename Format>
-struct WeightTile<Format, CodeElement, false> {
+template <typename Format, typename Element>
+struct WeightTile<Format, Element, false, true> {
   using Raw = typename Format::Raw;
   static DEVICE_MEMBER int32_t chunks(const Matrix& m) { return static_cast<int32_t>(m.columns / Format::values); }
   static DEVICE_MEMBER Raw load(const Matrix& m, int64_t row, int32_t chunk) { return Format::load(m, row, chunk); }
@@ -93,7 +98,12 @@ struct WeightTile<Format, CodeElement, false> {
         words = {subtract_bytes(words.x, T::offset), subtract_bytes(words.y, T::offset),
                  subtract_bytes(words.z, T::offset), subtract_bytes(words.w, T::offset)};
       }
-      *reinterpret_cast<Words4*>(shared.weights + row * Shared::row_bytes + at) = words;
+      Words4 wide[Element::bytes];
+      Element::widen(words, wide);
+      UNROLL
+      for (int j = 0; j < Element::bytes; j++) {
+        *reinterpret_cast<Words4*>(shared.weights + row * Shared::row_bytes + at * Element::bytes + 16 * j) = wide[j];
+      }
       // Of a run of two halves each chunk that has one stores the same scale.
       shared.scale[at / T::run][row] = c.scale[i];
       if constexpr (T::minimums) shared.minimum[at / T::run][row] = c.minimum[i];
@@ -102,7 +112,7 @@ struct WeightTile<Format, CodeElement, false> {
 };
 
 template <typename Format, typename Element>
-struct WeightTile<Format, Element, false> {
+struct WeightTile<Format, Element, false, false> {
   using Raw = typename Format::Raw;
   static DEVICE_MEMBER int32_t chunks(const Matrix& m) { return static_cast<int32_t>(m.columns / Format::values); }
   static DEVICE_MEMBER Raw load(const Matrix& m, int64_t row, int32_t chunk) { return Format::load(m, row, chunk); }
@@ -127,7 +137,7 @@ struct WeightTile<Format, Element, false> {
 };
 
 template <typename Format, typename Element>
-struct WeightTile<Format, Element, true> {
+struct WeightTile<Format, Element, true, false> {
   using Raw = Words4;
   static DEVICE_MEMBER int32_t chunks(const Matrix& m) { return static_cast<int32_t>(m.row_bytes / 16); }
   static DEVICE_MEMBER Raw load(const Matrix& m, int64_t row, int32_t chunk) {
@@ -155,15 +165,15 @@ struct InputScale {
   float scale, scaled_sum;  // of a block of 32 codes
 };
 
-template <int ROWS, int TOKENS, typename Element>
+template <int ROWS, int TOKENS, typename Element, bool CODES = Element::codes>
 struct TileShared {
   static constexpr int row_bytes = step_columns * Element::bytes + 16;
   alignas(16) uint8_t weights[ROWS * row_bytes];
   alignas(16) uint8_t inputs[TOKENS * row_bytes];
 };
-template <int ROWS, int TOKENS>
-struct TileShared<ROWS, TOKENS, CodeElement> {
-  static constexpr int row_bytes = step_columns + 16;
+template <int ROWS, int TOKENS, typename Element>
+struct TileShared<ROWS, TOKENS, Element, true> {
+  static constexpr int row_bytes = step_columns * Element::bytes + 16;
   alignas(16) uint8_t weights[ROWS * row_bytes];
   alignas(16) uint8_t inputs[TOKENS * row_bytes];
   float scale[step_columns / 16][ROWS];
@@ -174,7 +184,7 @@ struct TileShared<ROWS, TOKENS, CodeElement> {
 // --- activations ------------------------------------------------------------------------------------------------------
 
 // A thread's share of a step's activations, between global and block memory.
-template <int TOKENS, typename Element>
+template <int TOKENS, typename Element, bool CODES = Element::codes>
 struct InputTile {
   static constexpr int pieces = step_columns / 4, loads = TOKENS * pieces / matmul_threads;
   Floats4 values[loads];
@@ -200,8 +210,8 @@ struct InputTile {
   }
 };
 
-template <int TOKENS>
-struct InputTile<TOKENS, CodeElement> {
+template <int TOKENS, typename Element>
+struct InputTile<TOKENS, Element, true> {
   static constexpr int pieces = step_columns / 16, loads = TOKENS * pieces / matmul_threads;
   Words4 codes[loads];
   Words2 scale;
@@ -228,7 +238,13 @@ struct InputTile<TOKENS, CodeElement> {
     UNROLL
     for (int i = 0; i < loads; i++) {
       int index = static_cast<int>(thread_index()) + i * matmul_threads;
-      *reinterpret_cast<Words4*>(shared.inputs + index / pieces * Shared::row_bytes + index % pieces * 16) = codes[i];
+      Words4 wide[Element::bytes];
+      Element::widen(codes[i], wide);
+      UNROLL
+      for (int j = 0; j < Element::bytes; j++) {
+        int at = (index % pieces * Element::bytes + j) * 16;
+        *reinterpret_cast<Words4*>(shared.inputs + index / pieces * Shared::row_bytes + at) = wide[j];
+      }
     }
     if (thread_index() >= TOKENS * 2) return;
     float x = bits_float(scale.x);

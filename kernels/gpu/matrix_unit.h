@@ -7,6 +7,7 @@
 #pragma once
 
 #include "dialect.h"
+#include "hmma.h"
 #include "mfma.h"
 #include "mma.h"
 #include "wmma.h"
@@ -35,10 +36,29 @@ struct MmaHalf : MmaLayout<2> {
     mma_m16n8k16_f16(c, a, b);
   }
 };
+#if defined(TALARIA_HAS_MMA_BFLOAT)
 struct MmaBfloat : MmaLayout<2> {
   using Sum = float;
   static DEVICE_MEMBER void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     mma_m16n8k16_bf16(c, a, b);
+  }
+};
+#endif
+#endif
+
+#if defined(TALARIA_HAS_HMMA)
+struct HmmaHalf {
+  using Sum = float;
+  static constexpr uint32_t lanes = 32, rows = 16, columns = 16, depth = 4;
+  static constexpr uint32_t a_words = 2, b_words = 2, sums = 8, per_word = 2;
+  static DEVICE_MEMBER uint32_t a_row(uint32_t lane, uint32_t) { return hmma_a_row(lane); }
+  static DEVICE_MEMBER uint32_t a_depth(uint32_t, uint32_t word) { return word * per_word; }
+  static DEVICE_MEMBER uint32_t b_column(uint32_t lane, uint32_t) { return hmma_b_column(lane); }
+  static DEVICE_MEMBER uint32_t b_depth(uint32_t, uint32_t word) { return word * per_word; }
+  static DEVICE_MEMBER uint32_t c_row(uint32_t lane, uint32_t i) { return hmma_c_row(lane, i); }
+  static DEVICE_MEMBER uint32_t c_column(uint32_t lane, uint32_t i) { return hmma_c_column(lane, i); }
+  static DEVICE_MEMBER void multiply(float (&c)[8], const uint32_t (&a)[2], const uint32_t (&b)[2]) {
+    hmma_m8n8k4_f16(c, a, b);
   }
 };
 #endif

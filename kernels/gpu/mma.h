@@ -1,5 +1,6 @@
 // NVIDIA's matrix unit: mma and ldmatrix of sm_80 and later, as the PTX manual describes them (9.7.14, "Warp-level
-// matrix instructions"). A warp of 32 lanes works together; all of them must call.
+// matrix instructions"); on sm_75, the same but for bfloat16, made up of smaller ones (mma_small.h). A warp of 32 lanes
+// works together; all of them must call.
 //
 // With g = lane / 4 and t = lane % 4, a lane holds of A [16][depth], B [depth][8] and C [16][8]:
 //   8-bit:  word w of A has row g + 8 * (w % 2), depths 16 * (w / 2) + 4 * t + 0..3
@@ -17,8 +18,29 @@
 #if TALARIA_SIMT_LANES == 32
 #define TALARIA_HAS_MMA
 #endif
-#elif (defined(__CUDA__) || defined(__CUDACC__)) && (!defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800)
+#elif (defined(__CUDA__) || defined(__CUDACC__)) && (!defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 750)
 #define TALARIA_HAS_MMA
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#define TALARIA_SMALL_MMA
+#endif
+#endif
+#if defined(TALARIA_HAS_MMA) && (defined(TALARIA_SIMT) || !defined(TALARIA_SMALL_MMA))
+#define TALARIA_HAS_MMA_BFLOAT
+#endif
+
+// The emulator takes the smaller ones if it is compiled with TALARIA_SMALL_MMA.
+#if defined(TALARIA_HAS_MMA) && defined(TALARIA_SMALL_MMA)
+#include "mma_small.h"
+
+DEVICE void mma_m16n8k32_s8(int32_t (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  small_mma::m16n8k32_s8(c, a, b);
+}
+DEVICE void mma_m16n8k16_s8(int32_t (&c)[4], const uint32_t (&a)[2], const uint32_t (&b)[1]) {
+  small_mma::m16n8k16_s8(c, a, b);
+}
+DEVICE void mma_m16n8k16_f16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  small_mma::m16n8k16_f16(c, a, b);
+}
 #endif
 
 #if defined(TALARIA_HAS_MMA) && defined(TALARIA_SIMT)
@@ -69,6 +91,7 @@ void ldmatrix(uint32_t (&words)[tiles], const void* row, TALARIA_SIMT_PLACE) {
 
 }  // namespace matrix_model
 
+#if !defined(TALARIA_SMALL_MMA)
 DEVICE void mma_m16n8k32_s8(int32_t (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
   matrix_model::mma<matrix_model::Int8>(c, a, b, file, line);
 }
@@ -78,6 +101,7 @@ DEVICE void mma_m16n8k16_s8(int32_t (&c)[4], const uint32_t (&a)[2], const uint3
 DEVICE void mma_m16n8k16_f16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
   matrix_model::mma<matrix_model::Half>(c, a, b, file, line);
 }
+#endif
 DEVICE void mma_m16n8k16_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
   matrix_model::mma<matrix_model::Bfloat>(c, a, b, file, line);
 }
@@ -96,6 +120,7 @@ DEVICE void ldmatrix_x2_trans(uint32_t (&words)[2], const void* row, TALARIA_SIM
 
 #elif defined(TALARIA_HAS_MMA)
 
+#if !defined(TALARIA_SMALL_MMA)
 // c += a b; products of int8 are summed modulo 2^32.
 DEVICE void mma_m16n8k32_s8(int32_t (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
@@ -121,6 +146,7 @@ DEVICE void mma_m16n8k16_bf16(float (&c)[4], const uint32_t (&a)[4], const uint3
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
+#endif
 
 // Tiles of 8 rows of 16 bytes in block memory, 16-byte aligned: lane l gives the address of row l % 8 of tile l / 8 (of
 // two tiles, only lanes below 16 do), and gets word l % 4 of row l / 4 of each tile: a fragment of A or B. Transposed,

@@ -6,13 +6,14 @@ namespace talaria::gpu {
 
 namespace {
 
-enum class Unit { TILE, MMA, MFMA, WMMA };
+enum class Unit { TILE, MMA, HMMA, MFMA, WMMA };
 
 // The matrix unit that a device has for a mode. It multiplies codes exactly, and float16 by activations rounded to that.
 // Other weights would be rounded too, and on a row whose products cancel each other that shows: they meet floats.
 Unit unit_of(const Properties& device, int32_t type, bool int8) {
   if (!int8 && type != TALARIA_F16) return Unit::TILE;
   if (device.needs & (int8 ? MMA_INT8 : MMA_F16)) return Unit::MMA;
+  if (device.needs & HMMA) return Unit::HMMA;
   if (device.needs & MFMA) return Unit::MFMA;
   if (device.needs & WMMA) return Unit::WMMA;
   return Unit::TILE;
@@ -21,6 +22,7 @@ Unit unit_of(const Properties& device, int32_t type, bool int8) {
 #define TALARIA_BY_UNIT(op, format, mode)                         \
   switch (unit) {                                                 \
     case Unit::MMA: return Kernel::op##_##format##_##mode##_mma;  \
+    case Unit::HMMA: return Kernel::op##_##format##_##mode##_hmma; \
     case Unit::MFMA: return Kernel::op##_##format##_##mode##_mfma; \
     case Unit::WMMA: return Kernel::op##_##format##_##mode##_wmma; \
     default: return Kernel::op##_##format##_##mode##_tile;        \

@@ -30,12 +30,13 @@ uint32_t kernel_needs(Kernel kernel);  // what of Needs a device must have to ru
 // What a kernel needs beyond the 32-lane subset that every device has. A kernel is there if its device has all of it.
 enum Needs : uint32_t {
   ANY = 0,
-  MMA_INT8 = 1,   // mma.m16n8k32 on int8 and ldmatrix: sm_80 and later
-  MMA_F16 = 2,    // mma.m16n8k16 on f16: sm_80 and later
+  MMA_INT8 = 1,   // mma of 16 rows on int8 and ldmatrix: sm_75 and later
+  MMA_F16 = 2,    // mma of 16 rows on f16: sm_75 and later
   MFMA = 4,       // gfx908, gfx90a: 64 lanes
   WMMA = 8,       // gfx11
   SIMDGROUP = 16,  // matrices of a simdgroup: Apple's GPUs, whose `tile` kernels have smaller tiles
   EXCHANGE = 32,   // kernels that read and write the host's memory and wait for what others write there
+  HMMA = 64,       // mma.m8n8k4 on f16: sm_70 and sm_72
 };
 
 struct Properties {

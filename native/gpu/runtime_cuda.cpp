@@ -142,7 +142,10 @@ class CudaApi final : public DriverApi {
 // newer than the driver.
 bool is_text(const Image& image) { return std::strncmp(image.architecture, "sm_", 3) == 0; }
 
-bool text_wanted(const Image& image, const Properties&) { return is_text(image); }
+// Volta's matrix units are of use to Volta alone.
+bool text_wanted(const Image& image, const Properties& properties) {
+  return is_text(image) && ((properties.needs & HMMA) != 0 || std::strstr(image.file, "_hmma") == nullptr);
+}
 
 // Whether an entry such as 86, 90a or ptx90 is code for a GPU of compute capability `compute`.
 bool serves(const char* entry, int compute) {
@@ -153,15 +156,30 @@ bool serves(const char* entry, int compute) {
   return built / 10 == compute / 10 && built <= compute;
 }
 
-bool fat_binary_wanted(const Image& image, const Properties& properties) {
+template <typename Test>
+bool has_entry(const Image& image, const Test& test) {
   if (is_text(image)) return false;
   std::string entries = image.architecture;
   for (size_t at = 0; at < entries.size();) {
     size_t end = std::min(entries.find(' ', at), entries.size());
-    if (serves(entries.substr(at, end - at).c_str(), properties.compute)) return true;
+    if (test(entries.substr(at, end - at))) return true;
     at = end + 1;
   }
   return false;
+}
+
+bool fat_binary_wanted(const Image& image, const Properties& properties) {
+  return has_entry(image, [&](const std::string& entry) { return serves(entry.c_str(), properties.compute); });
+}
+
+// The matrix units that a GPU has and there is code for: sm_75 runs what was made for sm_70 too, which uses none of its own.
+uint32_t matrix_units(int compute) {
+  if (compute >= 80) return MMA_INT8 | MMA_F16;
+  if (compute == 70 || compute == 72) return HMMA;
+  bool made_for = compute == 75 && std::any_of(images, images + image_count, [](const Image& image) {
+    return has_entry(image, [](const std::string& entry) { return entry == "75"; });
+  });
+  return made_for ? MMA_INT8 | MMA_F16 : ANY;
 }
 
 bool has_code(const Properties& properties) {
@@ -226,7 +244,7 @@ class CudaRuntime final : public DriverRuntime {
   void load_all() {
     std::string reason = load_kernels(fat_binary_wanted);
     if (!reason.empty() && std::any_of(images, images + image_count, is_text)) {
-      properties_.needs &= EXCHANGE;
+      properties_.needs &= EXCHANGE | HMMA;
       std::string second = load_kernels(text_wanted);
       if (second.empty()) reason.clear();
     }
@@ -377,7 +395,7 @@ class CudaDriver final : public Driver {
     result.processors = cuda.attribute(MULTIPROCESSORS, number);
     result.lanes = 32;
     result.shared_bytes = cuda.attribute(MAX_SHARED_BYTES, number);
-    result.needs = result.compute >= 80 ? MMA_INT8 | MMA_F16 : ANY;
+    result.needs = matrix_units(result.compute);
     // Where a display hangs on the GPU the driver ends kernels that take seconds, and so those that wait.
     if (cuda.attribute(KERNEL_TIMEOUT, number) == 0) result.needs |= EXCHANGE;
     // Within captured steps from CUDA 12.3 on.

@@ -27,10 +27,13 @@ static const unsigned char fat[] = "fat", text[] = "text";
 #ifdef FAKE_HIP
 static const Image all[] = {{"a", "gfx90a", fat, 3}, {"b", "gfx1100", text, 4}, {"exchange", "gfx90a", fat, 3}};
 #else
-static const Image all[] = {{"a", "75 86 90a ptx90", fat, 3}, {"a", "sm_70", text, 4}, {"exchange", "90a", fat, 3}};
+static const Image all[] = {{"a", "75 86 90a ptx90", fat, 3},
+                            {"a", "sm_70", text, 4},
+                            {"a_hmma", "sm_70", text, 4},
+                            {"exchange", "90a", fat, 3}};
 #endif
 const Image* const images = all;
-const size_t image_count = 3;
+const size_t image_count = std::size(all);
 const char* const images_compiler = "a test";
 }  // namespace talaria::gpu
 
@@ -238,13 +241,27 @@ void no_device() {
 }
 
 #ifndef FAKE_HIP
-// A fat binary that the driver refuses: the text for older GPUs does, without matrix units and early launches.
+// A fat binary that the driver refuses: the text for older GPUs does, without early launches, and without matrix units but
+// those of Volta.
 void older_driver() {
   fake("refuse=fat built=70");
   auto runtime = driver().open(0);
   expect(runtime->properties().needs == EXCHANGE && !runtime->properties().dependent_launch, "the least of kernels");
   runtime->launch(a_launch(1));
   expect(log_text().find("early") == std::string::npos, "no early launch");
+  runtime.reset();
+  fake("refuse=fat built=70 compute=75");
+  expect(driver().properties(0).needs == (EXCHANGE | MMA_INT8 | MMA_F16), "the matrix units of sm_75");
+  runtime = driver().open(0);
+  int loaded = live();
+  expect(runtime->properties().needs == EXCHANGE, "which code for sm_70 does not use");
+  for (const char* volta : {"built=70 compute=70", "built=70 compute=72"}) {
+    runtime.reset();
+    fake(volta);
+    runtime = driver().open(0);
+    expect(runtime->properties().needs == (EXCHANGE | HMMA), "the matrix units of Volta");
+    expect(live() == loaded + 1, "whose kernels no other GPU loads");
+  }
   runtime.reset();
   fake("timeout=1");
   expect((driver().properties(0).needs & EXCHANGE) == 0, "kernels that wait, where those that take long are ended");

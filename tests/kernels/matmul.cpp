@@ -402,6 +402,7 @@ std::vector<Variant> variants_of(const Format& format, const char* mode) {
   if (simt::lanes == 32) {
     result.push_back({mode, "mma", 128, 64});
     result.push_back({mode, "wmma", 128, 64});
+    result.push_back({mode, "hmma", 128, 64});
   } else {
     result.push_back({mode, "mfma", 128, 64});
   }

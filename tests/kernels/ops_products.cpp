@@ -42,6 +42,7 @@ void add_product_cases(CaseList& list) {
         add({sizes[i], outputs, columns}, i % 3 != 0, sizes[i] == 1 || sizes[i] == 3 || sizes[i] == 33);
       }
       add({1, 512, columns_of(type, 512)}, false, true);
+      add({65, 130, columns_of(type, 640)}, true, true);  // so many that tiles are taken on any GPU
       add({4, 33, columns_of(type, 64)}, false, false);
       add({5, 64, columns_of(type, 128)}, true, false);
       add({8, 96, columns_of(type, 32)}, false, false);

@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "../../kernels/gpu/matrix_unit.h"
+#if defined(TALARIA_HAS_MMA)
+#include "../../kernels/gpu/mma_small.h"
+#endif
 #include "expect.hpp"
 
 using namespace talaria;
@@ -158,6 +161,37 @@ KERNEL(m16n8k16_s8, FragmentArgs, 128) {
   std::memcpy(a.c + thread_index() * 4, sum, sizeof sum);
 }
 
+// Those of sm_75, and those that are made up of them.
+KERNEL(m8n8k16_s8, FragmentArgs, 128) {
+  int32_t sum[2];
+  std::memcpy(sum, a.c + thread_index() * 2, sizeof sum);
+  mma_m8n8k16_s8(sum, a.a[thread_index()], a.b[thread_index()]);
+  std::memcpy(a.c + thread_index() * 2, sum, sizeof sum);
+}
+KERNEL(m16n8k8_f16, FragmentArgs, 128) {
+  float sum[4];
+  std::memcpy(sum, a.c + thread_index() * 4, sizeof sum);
+  mma_m16n8k8_f16(sum, {a.a[thread_index() * 2], a.a[thread_index() * 2 + 1]}, a.b[thread_index()]);
+  std::memcpy(a.c + thread_index() * 4, sum, sizeof sum);
+}
+namespace {
+struct SmallMmaInt8 : MmaInt8 {
+  static void multiply(int32_t (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { small_mma::m16n8k32_s8(c, a, b); }
+};
+struct SmallMmaHalf : MmaHalf {
+  static void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { small_mma::m16n8k16_f16(c, a, b); }
+};
+}  // namespace
+MULTIPLY_KERNEL(small_m16n8k32_s8, SmallMmaInt8)
+MULTIPLY_KERNEL(small_m16n8k16_f16, SmallMmaHalf)
+
+KERNEL(small_m16n8k16_s8, FragmentArgs, 128) {
+  int32_t sum[4];
+  std::memcpy(sum, a.c + thread_index() * 4, sizeof sum);
+  small_mma::m16n8k16_s8(sum, {a.a[thread_index() * 2], a.a[thread_index() * 2 + 1]}, {a.b[thread_index()]});
+  std::memcpy(a.c + thread_index() * 4, sum, sizeof sum);
+}
+
 namespace {
 struct Tiles {
   uint16_t at[4][8][24];  // rows wider than a tile's
@@ -208,6 +242,40 @@ void test_mma() {
   test_instruction({"m16n8k16_s8", 32, 16, 8, 16, 8, 4, 4, a8, b8, c}, INT8);
   test_unit<MmaHalf>({"m16n8k16_f16", 32, 16, 8, 16, 8, 4, 4, a16, b16, c}, HALF);
   test_unit<MmaBfloat>({"m16n8k16_bf16", 32, 16, 8, 16, 8, 4, 4, a16, b16, c}, BFLOAT);
+  test_unit<SmallMmaInt8>({"small_m16n8k32_s8", 32, 16, 8, 32, 16, 8, 4, a8, b8, c}, INT8);
+  test_instruction({"small_m16n8k16_s8", 32, 16, 8, 16, 8, 4, 4, a8, b8, c}, INT8);
+  test_unit<SmallMmaHalf>({"small_m16n8k16_f16", 32, 16, 8, 16, 8, 4, 4, a16, b16, c}, HALF);
+}
+
+// PTX manual, "Matrix fragments for mma.m8n8k16" and "mma.m16n8k8".
+void test_small_mma() {
+  Layout a8 = [](uint32_t lane, uint32_t i) { return Place{lane >> 2, lane % 4 * 4 + i}; };
+  Layout b8 = [](uint32_t lane, uint32_t i) { return Place{lane % 4 * 4 + i, lane >> 2}; };
+  Layout c8 = [](uint32_t lane, uint32_t i) { return Place{lane >> 2, lane % 4 * 2 + i}; };
+  Layout a16 = [](uint32_t lane, uint32_t i) { return Place{(lane >> 2) + (i < 2 ? 0 : 8), lane % 4 * 2 + (i & 1)}; };
+  Layout b16 = [](uint32_t lane, uint32_t i) { return Place{lane % 4 * 2 + i, lane >> 2}; };
+  Layout c16 = [](uint32_t lane, uint32_t i) { return Place{(lane >> 2) + (i < 2 ? 0 : 8), lane % 4 * 2 + (i & 1)}; };
+  test_instruction({"m8n8k16_s8", 32, 8, 8, 16, 4, 4, 2, a8, b8, c8}, INT8);
+  test_instruction({"m16n8k8_f16", 32, 16, 8, 8, 4, 2, 4, a16, b16, c16}, HALF);
+}
+
+// Random fragments of all lanes: the larger instruction's model and what stands in for it must give the same. Both round
+// float16's sums, one of them twice.
+void test_same_as_small(const char* large, const char* small, uint32_t a_words, uint32_t b_words, Element type) {
+  std::mt19937 random(a_words + b_words);
+  std::vector<uint32_t> a(32 * a_words), b(32 * b_words), c(32 * 4), d;
+  for (auto* words : {&a, &b}) {
+    for (uint32_t& word : *words) word = type == INT8 ? random() : (random() & 0xbbffbbff);  // below 1
+  }
+  for (uint32_t& word : c) word = type == INT8 ? random() : float_bits(static_cast<float>(random() % 1000) / 1000);
+  d = c;
+  FragmentArgs large_args{a.data(), b.data(), c.data()}, small_args{a.data(), b.data(), d.data()};
+  simt::run(*simt::find(large), {{1, 1, 1}, 32, 0}, &large_args, sizeof large_args, simt::Order::FORWARD, 3);
+  simt::run(*simt::find(small), {{1, 1, 1}, 32, 0}, &small_args, sizeof small_args, simt::Order::REVERSE, 3);
+  for (size_t i = 0; i < c.size(); i++) {
+    bool right = type == INT8 ? c[i] == d[i] : std::fabs(bits_float(c[i]) - bits_float(d[i])) <= 2e-6f;
+    expect(right, std::string(small) + " and " + large + ", value " + std::to_string(i));
+  }
 }
 
 void test_ldmatrix() {
@@ -270,6 +338,50 @@ void test_mfma() {
 }  // namespace
 #endif
 
+#if defined(TALARIA_HAS_HMMA)
+MULTIPLY_KERNEL(m8n8k4_f16, HmmaHalf)
+
+KERNEL(halves_of_codes, FragmentArgs, 128) {
+  codes_as_halves(a.a[thread_index()], a.c[thread_index() * 2], a.c[thread_index() * 2 + 1]);
+}
+
+namespace {
+
+// PTX manual, "Matrix fragments for mma.m8n8k4 with .f16 floating point type": four products of 8 x 8 x 4, computation q by
+// lanes 4 * q to 4 * q + 3 and 16 + 4 * q to 16 + 4 * q + 3. The unit makes one matrix of them: rows 0 to 3 of computations
+// 0 and 1 are its rows 0 to 3, their rows 4 to 7 its rows 8 to 11, those of the others come 4 behind; and the columns
+// alike, of computations 0 and 2 first.
+void test_hmma() {
+  auto computation = [](uint32_t lane) { return lane % 16 / 4; };
+  auto placed = [](uint32_t within, bool behind) { return (within < 4 ? within : within + 4) + (behind ? 4 : 0); };
+  Layout a = [=](uint32_t lane, uint32_t i) {
+    uint32_t row = lane < 16 ? lane % 4 : lane % 4 + 4;
+    return Place{placed(row, computation(lane) >= 2), i};
+  };
+  Layout b = [=](uint32_t lane, uint32_t i) {
+    uint32_t column = lane < 16 ? lane % 4 : lane % 4 + 4;
+    return Place{i, placed(column, computation(lane) % 2 == 1)};
+  };
+  Layout c = [=](uint32_t lane, uint32_t i) {
+    uint32_t x = (lane & 1) + (i & 2), row = lane < 16 ? x : x + 4, column = (i & 4) + (lane & 2) + (i & 1);
+    return Place{placed(row, computation(lane) >= 2), placed(column, computation(lane) % 2 == 1)};
+  };
+  test_unit<HmmaHalf>({"m8n8k4_f16", 32, 16, 16, 4, 4, 4, 8, a, b, c}, HALF);
+}
+
+void test_halves_of_codes() {
+  std::vector<uint32_t> codes(64), halves(128);
+  for (uint32_t i = 0; i < 256; i++) codes[i / 4] |= i << i % 4 * 8;
+  FragmentArgs args{codes.data(), nullptr, halves.data()};
+  simt::run(*simt::find("halves_of_codes"), {{1, 1, 1}, 64, 0}, &args, sizeof args, simt::Order::FORWARD, 3);
+  for (uint32_t i = 0; i < 256; i++) {
+    expect_equal(half_to_float(static_cast<uint16_t>(halves[i / 2] >> i % 2 * 16)), static_cast<float>(static_cast<int8_t>(i)));
+  }
+}
+
+}  // namespace
+#endif
+
 #if defined(TALARIA_HAS_WMMA)
 MULTIPLY_KERNEL(wmma_s8, WmmaInt8)
 MULTIPLY_KERNEL(wmma_f16, WmmaHalf)
@@ -305,7 +417,15 @@ void test_wmma() {
 int main() {
 #if defined(TALARIA_HAS_MMA)
   test_mma();
+  test_small_mma();
+  test_same_as_small("m16n8k32_s8", "small_m16n8k32_s8", 4, 2, INT8);
+  test_same_as_small("m16n8k16_s8", "small_m16n8k16_s8", 2, 1, INT8);
+  test_same_as_small("m16n8k16_f16", "small_m16n8k16_f16", 4, 2, HALF);
   test_ldmatrix();
+#endif
+#if defined(TALARIA_HAS_HMMA)
+  test_hmma();
+  test_halves_of_codes();
 #endif
 #if defined(TALARIA_HAS_WMMA)
   test_wmma();
