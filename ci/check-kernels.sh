@@ -12,6 +12,8 @@ failures=0
 # ptxas' own choice: it gives up to 16 words for room for one more block.
 few=64
 decoding='_m[14]$|^attention_(split|combine)$|^(route|norm|quantize)$'
+# Kernels that add over lanes, and get at other lanes in no other way.
+reducing='_(int8|half)_m[14]$|^(attention_split|norm|quantize)$'
 
 # check NAME FILE: the test is that FILE, which lists what is wrong, is empty.
 check() {
@@ -136,6 +138,16 @@ lacks() {
     END { for (name in all) if (!all[name]) print name " has no instruction like " instruction }' "$@" | LC_ALL=C sort
 }
 
+# has BEGIN INSTRUCTION NAMES FILE...: the same kernels, where a line does match.
+has() {
+  local begin=$1 instruction=$2 names=$3
+  shift 3
+  awk -v begin="$begin" -v instruction="$instruction" -v names="$names" '
+    $0 ~ begin && match($0, /talaria_[a-z0-9_]+/) { name = substr($0, RSTART + 8, RLENGTH - 8); next }
+    name ~ names && $0 ~ instruction { found[name]++ }
+    END { for (name in found) print name " has " found[name] " instructions like " instruction }' "$@" | LC_ALL=C sort
+}
+
 # Fat binaries cannot be read without the toolkit's own tools: PTX is made for the files that use matrix units.
 check_mma() {
   local nvcc arch source
@@ -192,6 +204,9 @@ check_hip() {
     check "$arch: every kernel is there" "$work/missing"
     lacks '>:$' 'v_dot4c?_i32_iu?8' '_int8_m[14]$' "$work/$arch.text" > "$work/lacks"
     check "$arch: int8 kernels use the int8 dot" "$work/lacks"
+    lacks '>:$' '_dpp|permlanex16' "$reducing" "$work/$arch.text" > "$work/lacks"
+    has '>:$' 'ds_bpermute' "$reducing" "$work/$arch.text" >> "$work/lacks"
+    check "$arch: sums over lanes use DPP, not block memory's unit" "$work/lacks"
     if [ "$needs" = MFMA ] && any '_mfma$'; then
       lacks '>:$' 'v_mfma_' '_mfma$' "$work/$arch.text" > "$work/lacks"
       check "$arch: matrix kernels use MFMA" "$work/lacks"

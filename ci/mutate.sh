@@ -11,7 +11,6 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/talaria-mutate.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 clean=$work/clean tree=$work/tree log=$work/log
-targets='talaria_simt ops'
 
 # field NAME: the value of a line "NAME: value" in front of the texts.
 field() { sed -n "/^--- before/q; s/^$1: //p" "$bug"; }
@@ -42,19 +41,20 @@ plant() {
 # build TARGET...
 build() { cmake --build "$tree/build" --target "$@" >"$log" 2>&1; }
 
-# test_with ORDER FILTER NEEDS: 0 if all cases pass. A bug may make a kernel run for ever.
+# test_with BACKEND NEEDS ORDER FILTER: 0 if all cases pass. A bug may make a kernel run for ever.
 test_with() {
   (
-    TALARIA_SIMT_ORDER=$1 TALARIA_SIMT_NEEDS=$3 timeout 300 "$tree/build/tests/kernels/ops" \
-      "$tree"/build/lib/libtalaria_simt.* --short --first --no-replay --filter "$2" >"$log" 2>&1
+    TALARIA_SIMT_NEEDS=$2 TALARIA_SIMT_ORDER=$3 timeout 300 "$tree/build/tests/kernels/ops" "$tree/build/lib/libtalaria_$1".* \
+      --short --first --no-replay --filter "$4" >"$log" 2>&1
     exit $?
   ) 2>/dev/null
 }
 
 # try_bug: sets outcome and by.
 try_bug() {
-  local file order test code
-  file=$(field file) order=$(field order) test=$(field test)
+  local file order code backend test
+  file=$(field file) order=$(field order) backend=$(field backend) test=$(field test)
+  backend=${backend:-simt}
   read_texts
   rm -rf "$tree" && cp -a "$clean" "$tree" || exit 1
   by=''
@@ -63,7 +63,7 @@ try_bug() {
     return
   fi
   # shellcheck disable=SC2086 # two targets
-  if ! build ${test:-$targets}; then
+  if ! build ${test:-"talaria_$backend" ops}; then
     outcome='DOES NOT BUILD' by=$(grep -m1 -E 'error|FAILED' "$log")
     return
   fi
@@ -73,7 +73,7 @@ try_bug() {
     return
   fi
   for order in ${order:-forward reverse}; do
-    test_with "$order" "$(field filter)" "$(field needs)"
+    test_with "$backend" "$(field needs)" "$order" "$(field filter)"
     code=$?
     [ $code -eq 0 ] && continue
     outcome=found by=$(sed -n 's/^FAILED \([^:]*\):.*/\1/p' "$log" | head -n 1)
@@ -89,14 +89,26 @@ for part in tests/*; do
   case $part in */data | */java) ;; *) cp -a "$part" "$clean/tests" || exit 1 ;; esac
 done
 cp -a "$clean" "$tree"
+bugs=()
+for bug in "$root"/tests/kernels/mutations/*.txt; do
+  name=$(basename "$bug" .txt)
+  if [ $# -gt 0 ]; then
+    case " $* " in *" $name "*) ;; *) continue ;; esac
+  fi
+  bugs+=("$bug")
+done
+backends=(simt)
+for bug in "${bugs[@]}"; do
+  if [ "$(field backend)" = simt64 ]; then backends=(simt simt64); fi
+done
 generator=''
 command -v ninja >/dev/null && generator='-G Ninja'
 # shellcheck disable=SC2086
-if ! cmake $generator -S "$tree" -B "$tree/build" -DCMAKE_BUILD_TYPE=Release >"$log" 2>&1 || ! build $targets; then
+if ! cmake $generator -S "$tree" -B "$tree/build" -DCMAKE_BUILD_TYPE=Release >"$log" 2>&1 || ! build "${backends[@]/#/talaria_}" ops; then
   tail -n 20 "$log" >&2
   exit 1
 fi
-if ! test_with forward '' ''; then
+if ! test_with simt '' forward ''; then
   printf 'ci/mutate.sh: ops fails without any bug\n' >&2
   tail -n 20 "$log" >&2
   exit 1
@@ -105,11 +117,8 @@ rm -rf "$clean" && cp -a "$tree" "$clean"
 
 planted=0 missed=0
 printf '%-30s%-16s%-76s%s\n' bug outcome 'what it is' 'found by'
-for bug in "$root"/tests/kernels/mutations/*.txt; do
+for bug in "${bugs[@]}"; do
   name=$(basename "$bug" .txt)
-  if [ $# -gt 0 ]; then
-    case " $* " in *" $name "*) ;; *) continue ;; esac
-  fi
   try_bug
   planted=$((planted + 1))
   [ "$outcome" = found ] || missed=$((missed + 1))

@@ -70,7 +70,10 @@ DEVICE float scattered_sum(float (&value)[HEADS], uint32_t lanes) {
     value[0] = mine + shuffle_xor(theirs, 1);
   }
   float sum = value[0];
-  for (uint32_t step = HEADS; step < lanes; step *= 2) sum += shuffle_xor(sum, step);
+  UNROLL  // a shuffle by a number that the compiler knows is a cheaper one
+  for (uint32_t step = HEADS; step < 32; step *= 2) {
+    if (step < lanes) sum += shuffle_xor(sum, step);
+  }
   return sum;
 }
 
@@ -148,7 +151,9 @@ DEVICE void split_values(const AttentionArgs& a, SplitMemory& memory, const Spli
       }
     }
   }
-  for (uint32_t step = place.lanes; step < 32; step *= 2) {
+  UNROLL
+  for (uint32_t step = 4; step < 32; step *= 2) {
+    if (step < place.lanes) continue;
     UNROLL
     for (int h = 0; h < HEADS; h++) {
       UNROLL

@@ -4,6 +4,7 @@
 // applied to sums of codes: a weight rounded to f16 once moved so many int8 codes of the next product that a golden file
 // was over its bound. Only values in Q8_0 are rounded to f16.
 #include "attention_runs.h"
+#include "kv_halves.h"
 #include "maths.h"
 #include "mma.h"
 
@@ -35,10 +36,6 @@ struct MmaState {
   float maximum[2], sum[2];  // the sum of what the lane has
 };
 
-DEVICE uint32_t pack_halves(float low, float high) {
-  return float_to_half(low) | static_cast<uint32_t>(float_to_half(high)) << 16;
-}
-
 DEVICE uint32_t lane_group() { return lane_index() / 4; }
 DEVICE uint32_t lane_pair() { return lane_index() % 4 * 2; }
 
@@ -64,21 +61,6 @@ DEVICE void begin_state(const AttentionArgs& a, const AttentionTile& tile, MmaSt
   }
   UNROLL
   for (int r = 0; r < 2; r++) state.maximum[r] = bits_float(0xff800000), state.sum[r] = 0;
-}
-
-DEVICE Words4 pack_halves8(const Floats8& v) {
-  return {pack_halves(v.at[0], v.at[1]), pack_halves(v.at[2], v.at[3]), pack_halves(v.at[4], v.at[5]),
-          pack_halves(v.at[6], v.at[7])};
-}
-
-// Eight values as halves; of a key, its scale apart.
-DEVICE Words4 value_halves(const KvF16::Raw& raw) { return raw; }
-DEVICE Words4 value_halves(const KvQ8_0::Raw& raw) { return pack_halves8(KvQ8_0::decode(raw)); }
-DEVICE Words4 key_halves(const KvF16::Raw& raw, float*) { return raw; }
-DEVICE Words4 key_halves(KvQ8_0::Raw raw, float* scale) {  // two threads store it: the same
-  *scale = half_to_float(raw.d);
-  raw.d = 0x3c00;  // 1
-  return pack_halves8(KvQ8_0::decode(raw));
 }
 
 template <typename Kv>

@@ -338,6 +338,8 @@ DEVICE Words load_once(const void* address) {
   extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \
   Type& name = *reinterpret_cast<Type*>(talaria_shared)
 
+#include "xor_lanes.h"
+
 DEVICE uint32_t thread_index() { return __builtin_amdgcn_workitem_id_x(); }
 DEVICE uint32_t block_threads() { return __builtin_amdgcn_workgroup_size_x(); }
 DEVICE uint32_t block_x() { return __builtin_amdgcn_workgroup_id_x(); }
@@ -360,8 +362,32 @@ DEVICE uint32_t shuffle_word(uint32_t value, uint32_t lane) {
   uint32_t from = (hardware_lane() & ~31u) | (lane & 31);
   return __builtin_amdgcn_ds_bpermute(from << 2, value);
 }
+struct HipMoves {
+  template <uint32_t control>
+  static DEVICE_MEMBER uint32_t dpp(uint32_t value) {
+    return static_cast<uint32_t>(__builtin_amdgcn_mov_dpp(static_cast<int>(value), control, 0xf, 0xf, true));
+  }
+  template <uint32_t pattern>
+  static DEVICE_MEMBER uint32_t swizzle(uint32_t value) {
+    return static_cast<uint32_t>(__builtin_amdgcn_ds_swizzle(static_cast<int>(value), pattern));
+  }
+#if !defined(__GFX9__)
+  static DEVICE_MEMBER uint32_t other_row(uint32_t value) {
+    return __builtin_amdgcn_permlanex16(value, value, xor_lanes::row_low, xor_lanes::row_high, true, true);
+  }
+#endif
+  static DEVICE_MEMBER uint32_t permute(uint32_t value, uint32_t mask) {
+    return static_cast<uint32_t>(__builtin_amdgcn_ds_bpermute((hardware_lane() ^ mask) << 2, static_cast<int>(value)));
+  }
+};
+// A mask is a constant as a rule, once loops are unrolled: then one way of the several is left.
 DEVICE uint32_t shuffle_xor_word(uint32_t value, uint32_t mask) {
-  return __builtin_amdgcn_ds_bpermute((hardware_lane() ^ mask) << 2, value);
+  if (!__builtin_constant_p(mask)) return HipMoves::permute(value, mask);
+#if defined(__GFX9__)
+  return xor_lanes::gfx9<HipMoves>(value, mask);
+#else
+  return xor_lanes::rdna<HipMoves>(value, mask);
+#endif
 }
 DEVICE void dependency_wait() {}
 DEVICE void launch_dependents() {}

@@ -5,7 +5,7 @@
 // [depth][s] and C [s][s]:
 //   A: row l % s, B: column l % s; the depths of its words, in order, from (l / s) times their number of elements on
 //   value i of C: row i / 4 * 8 + l / s * 4 + i % 4, column l % s
-// The element of the lowest depth is in a word's lowest bits.
+// The element of the lowest depth is in a word's lowest bits. gfx90a takes subnormal elements of 16 bits for zeros.
 #pragma once
 
 #include "dialect.h"
@@ -23,6 +23,12 @@
 #include "matrix_model.h"
 
 namespace matrix_model {
+
+// What the unit makes of an f16 number.
+inline float decode_mfma_half(uint16_t bits) {
+  return ::talaria::simt::flush_subnormals && (bits & 0x7c00) == 0 ? 0.0f : decode_half(bits);
+}
+using MfmaHalf = Pair<decode_mfma_half>;
 
 template <typename Element, uint32_t side, uint32_t words, typename Sum>
 void mfma(Sum (&c)[side * side / 64], const uint32_t (&a)[words], const uint32_t (&b)[words], TALARIA_SIMT_PLACE) {
@@ -42,6 +48,11 @@ void mfma(Sum (&c)[side * side / 64], const uint32_t (&a)[words], const uint32_t
 
 }  // namespace matrix_model
 
+DEVICE float mfma_other_half(float value, TALARIA_SIMT_PLACE) {
+  ::talaria::simt::exchange(&value, sizeof value, file, line);
+  std::memcpy(&value, ::talaria::simt::received(thread_index() % 64 ^ 32), sizeof value);
+  return value;
+}
 DEVICE void mfma_16x16x16_s8(int32_t (&c)[4], const uint32_t (&a)[1], const uint32_t (&b)[1], TALARIA_SIMT_PLACE) {
   matrix_model::mfma<matrix_model::Int8, 16>(c, a, b, file, line);
 }
@@ -49,10 +60,10 @@ DEVICE void mfma_32x32x8_s8(int32_t (&c)[16], const uint32_t (&a)[1], const uint
   matrix_model::mfma<matrix_model::Int8, 32>(c, a, b, file, line);
 }
 DEVICE void mfma_16x16x16_f16(float (&c)[4], const uint32_t (&a)[2], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
-  matrix_model::mfma<matrix_model::Half, 16>(c, a, b, file, line);
+  matrix_model::mfma<matrix_model::MfmaHalf, 16>(c, a, b, file, line);
 }
 DEVICE void mfma_32x32x8_f16(float (&c)[16], const uint32_t (&a)[2], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
-  matrix_model::mfma<matrix_model::Half, 32>(c, a, b, file, line);
+  matrix_model::mfma<matrix_model::MfmaHalf, 32>(c, a, b, file, line);
 }
 DEVICE void mfma_16x16x16_bf16(float (&c)[4], const uint32_t (&a)[2], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
   matrix_model::mfma<matrix_model::Bfloat, 16>(c, a, b, file, line);
@@ -87,6 +98,10 @@ DEVICE Vector<Element, 4> four(const uint32_t (&words)[2]) {
 DEVICE Vector<short, 2> two(uint32_t word) { return __builtin_bit_cast(Vector<short, 2>, word); }
 }  // namespace matrix_registers
 
+// The value of the lane 32 away.
+DEVICE float mfma_other_half(float value) {
+  return bits_float(__builtin_amdgcn_ds_bpermute((hardware_lane() ^ 32) << 2, float_bits(value)));
+}
 // c += a b; products of int8 are summed modulo 2^32.
 DEVICE void mfma_16x16x16_s8(int32_t (&c)[4], const uint32_t (&a)[1], const uint32_t (&b)[1]) {
   using namespace matrix_registers;

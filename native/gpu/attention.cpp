@@ -15,13 +15,30 @@ constexpr int64_t most_partial_bytes = int64_t{64} << 20;
 constexpr int32_t least_tiled_rows = 9;  // a step of fewer rows has single ones only
 constexpr uint32_t more_tiles = 64;      // than rows / tile_rows that a launch has blocks for
 
+// A kernel that works on tiles.
+struct TileKernel {
+  Kernel kernel;
+  int32_t queries;
+  uint32_t threads;
+};
+
+// The device's matrix unit takes caches of halves and of codes, and heads of whole steps of its depth.
+TileKernel tile_kernel_of(const Properties& properties, const AttentionShape& shape, int32_t kv_type) {
+  if (kv_type != TALARIA_F32 && shape.head_dim % 16 == 0) {
+    if ((properties.needs & MMA_F16) != 0) return {Kernel::attention_mma, ATTENTION_MMA_QUERIES, 128};
+    if ((properties.needs & MFMA) != 0) return {Kernel::attention_mfma, ATTENTION_MMA_QUERIES, 256};
+    if ((properties.needs & WMMA) != 0) return {Kernel::attention_wmma, ATTENTION_MMA_QUERIES, 128};
+  }
+  return {Kernel::attention_tile, ATTENTION_TILE_QUERIES, 128};
+}
+
 struct Plan {
   int32_t splits;
   int32_t block_heads;   // of single rows and of tiles
   int32_t most_single;   // rows that there is scratch for at once
   bool tiles;
   int32_t tile_rows;
-  Kernel tile_kernel;
+  TileKernel tile_kernel;
   int64_t partial_bytes, run_bytes;
 };
 
@@ -41,9 +58,8 @@ Plan plan_of(const Properties& properties, const AttentionShape& shape, int32_t 
   plan.tiles = !shape.batch_invariant && shape.rows >= least_tiled_rows && shape.head_dim % 8 == 0 &&
                shape.head_dim <= ATTENTION_TILE_MOST_DIM;
   if (!plan.tiles) return plan;
-  bool matrix_unit = (properties.needs & MMA_F16) != 0 && kv_type != TALARIA_F32 && shape.head_dim % 16 == 0;
-  plan.tile_kernel = matrix_unit ? Kernel::attention_mma : Kernel::attention_tile;
-  plan.tile_rows = (matrix_unit ? ATTENTION_MMA_QUERIES : ATTENTION_TILE_QUERIES) / plan.block_heads;
+  plan.tile_kernel = tile_kernel_of(properties, shape, kv_type);
+  plan.tile_rows = plan.tile_kernel.queries / plan.block_heads;
   plan.run_bytes = talaria_round_up((2 + plan.most_single + 2 * int64_t{shape.rows}) * 4, 256);
   return plan;
 }
@@ -74,7 +90,7 @@ void append_tiles(std::vector<Launch>& to, const Properties& properties, const A
   uint32_t head_blocks = static_cast<uint32_t>(shape.kv_heads * ((group + plan.block_heads - 1) / plan.block_heads));
   uint32_t rows = static_cast<uint32_t>(shape.rows);
   uint32_t tiles = std::min(rows, rows / static_cast<uint32_t>(plan.tile_rows) + more_tiles);
-  append(to, properties, Launch::of(plan.tile_kernel, tiles, head_blocks, 1, 128, args));
+  append(to, properties, Launch::of(plan.tile_kernel.kernel, tiles, head_blocks, 1, plan.tile_kernel.threads, args));
   if (args.out.values == nullptr && args.out.codes == nullptr) return;
   QuantizeArgs quantize{args.attended, args.out, args.batch, int64_t{shape.heads} * shape.head_dim};
   append(to, properties, Launch::of(Kernel::quantize, rows, 1, 1, 256, quantize));

@@ -1,8 +1,8 @@
 // The launches of attention.
 //
 // Single rows take attention_split and attention_combine, many at once through scratch of bounded size. Where a step has
-// many rows, attention_runs finds runs of rows of one sequence in the batch, and attention_tile or attention_mma work on
-// those, a tile at a time. In batch-invariant mode, and for heads that tiles have no room for, all rows are single ones.
+// many rows, attention_runs finds runs of rows of one sequence in the batch, and attention_tile, or the kernel of the
+// device's matrix unit, works on those, a tile at a time. In batch-invariant mode, and for heads that tiles have no room for, all rows are single ones.
 #pragma once
 
 #include <vector>

@@ -22,6 +22,7 @@ static_assert(lanes == 32 || lanes == 64);
 #endif
 constexpr size_t most_shared_bytes = TALARIA_SIMT_SHARED_BYTES;  // of a block
 constexpr size_t most_exchanged_bytes = 128;
+inline bool flush_subnormals = false;  // the matrix unit takes subnormal f16 numbers for zeros, as gfx90a's does
 
 // --- what kernels call -----------------------------------------------------------------------------------------------
 // The place of a barrier or an exchange is where it is called; wrappers hand on their caller's.
