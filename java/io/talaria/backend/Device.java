@@ -107,7 +107,7 @@ public interface Device extends AutoCloseable {
     double readBandwidth(long bytes);
 
     /**
-     * What is allocated on this device, or would be if it did not only plan.
+     * What is allocated on this device, with its {@link #courier} if that is open, or would be if it did not only plan.
      *
      * @throws DeviceException if it does not count that
      */

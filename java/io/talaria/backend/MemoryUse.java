@@ -12,4 +12,10 @@ public record MemoryUse(long weights, long kv, long scratch, long rounding) {
     public long total() {
         return Math.addExact(Math.addExact(weights, kv), Math.addExact(scratch, rounding));
     }
+
+    /** What both have together. */
+    public MemoryUse plus(MemoryUse other) {
+        return new MemoryUse(
+                weights + other.weights, kv + other.kv, scratch + other.scratch, rounding + other.rounding);
+    }
 }

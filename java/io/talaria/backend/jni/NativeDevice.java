@@ -304,7 +304,8 @@ final class NativeDevice implements Device {
         ByteBuffer memory = ByteBuffer.allocateDirect(MEMORY_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         memory.putInt(0, MEMORY_BYTES);
         check(Native.talaria_device_get_memory(open(), memory, MEMORY_BYTES, status.buffer()));
-        return new MemoryUse(memory.getLong(8), memory.getLong(16), memory.getLong(24), memory.getLong(32));
+        MemoryUse own = new MemoryUse(memory.getLong(8), memory.getLong(16), memory.getLong(24), memory.getLong(32));
+        return courier == null ? own : own.plus(courier.memory());
     }
 
     @Override
