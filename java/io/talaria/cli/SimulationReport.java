@@ -63,10 +63,12 @@ record SimulationReport(String model, List<Row> rows, int prompt, Speeds speeds,
         all.add(
                 computed
                         ? "reading takes 2 operations per weight and token, at the share of --tflops that is given; devices"
-                                + " work at the same time within a layer, and layers on different devices on pieces of"
-                                + " 128 tokens that follow one another"
+                                + " work at the same time within a layer, from 256 tokens on on one half while the other"
+                                + " travels, and layers on different devices on pieces of 128 tokens that follow one"
+                                + " another"
                         : "reading is not estimated: --tflops says what the devices are built for");
-        all.add("devices that work at the same time do not slow one another; nothing overlaps with a transfer");
+        all.add("devices that work at the same time do not slow one another; rows of prompts in halves are copied by a"
+                + " second queue of GPUs, and by others instead of computing");
         return new SimulationReport(model, rows, prompt, speeds, all);
     }
 

@@ -42,7 +42,7 @@ record Speeds(List<Worker> workers, Costs costs, List<String> assumptions, Optio
             if (device.gigabytesPerSecond().isEmpty()) {
                 says.add(format("%s: %.0f GB/s, as nobody says what its memory gives", device.name(), nominal));
             }
-            workers.add(worker(device.name(), i, nominal * efficiency, i, planned.size(), options));
+            workers.add(worker(device.name(), i, nominal * efficiency, device.courier(), i, planned.size(), options));
         }
         says.add(format("kernels read %.2f of the bandwidth that the makers state (%s)", efficiency, source(options)));
         Link link = options.link()
@@ -71,7 +71,8 @@ record Speeds(List<Worker> workers, Costs costs, List<String> assumptions, Optio
                 double speed = first < i
                         ? workers.get(first).gigabytesPerSecond()
                         : efficiency * bandwidth(opened.get(i), says);
-                workers.add(worker(name, options.apart() ? i : first, speed, i, names.size(), options));
+                boolean courier = opened.get(i).courier().isPresent();
+                workers.add(worker(name, options.apart() ? i : first, speed, courier, i, names.size(), options));
             }
             says.add(format("kernels read %.2f of that (%s)", efficiency, source(options)));
             Optional<LinkProbe.Result> probe = probe(opened);
@@ -109,13 +110,14 @@ record Speeds(List<Worker> workers, Costs costs, List<String> assumptions, Optio
     }
 
     private static Worker worker(
-            String name, int hardware, double speed, int device, int devices, SpeedOptions options) {
+            String name, int hardware, double speed, boolean courier, int device, int devices, SpeedOptions options) {
         OptionalDouble tflops = options.tflops(device, devices);
         return new Worker(
                 name,
                 hardware,
                 speed,
-                tflops.isEmpty() ? tflops : OptionalDouble.of(options.computeEfficiency() * tflops.getAsDouble()));
+                tflops.isEmpty() ? tflops : OptionalDouble.of(options.computeEfficiency() * tflops.getAsDouble()),
+                courier);
     }
 
     private static String source(SpeedOptions options) {

@@ -35,6 +35,9 @@ public final class Decoder implements AutoCloseable {
     /** Rows that follow one another through devices with layers of their own: enough to keep each busy. */
     public static final int PIECE_ROWS = 128;
 
+    /** From so many rows on a batch goes in two halves through devices that divide layers. */
+    public static final int HALVED_ROWS = MicroBatches.LEAST_ROWS;
+
     /** From so many rows on the parts of divided experts travel as their sum. */
     public static final int SUMMED_ROWS = ForwardPass.SUMMED_ROWS;
 

@@ -8,6 +8,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.function.Consumer;
 
 /**
@@ -23,16 +24,19 @@ final class Together implements AutoCloseable {
      *
      * @param failed is told at once of each that fails, on any thread
      * @return the first failure of each, in their order
+     * @throws RuntimeException that one of them throws and that is no failure of a device, once all are done
      */
     List<DeviceException> run(List<Runnable> waits, Consumer<DeviceException> failed) {
         List<Future<Optional<DeviceException>>> others = new ArrayList<>();
         for (Runnable wait : waits.subList(1, waits.size())) {
             others.add(threads.submit(() -> attempt(wait, failed)));
         }
-        List<DeviceException> failures = new ArrayList<>();
-        attempt(waits.getFirst(), failed).ifPresent(failures::add);
-        others.forEach(other -> result(other).ifPresent(failures::add));
-        return failures;
+        FutureTask<Optional<DeviceException>> own = new FutureTask<>(() -> attempt(waits.getFirst(), failed));
+        own.run();
+        List<Future<Optional<DeviceException>>> all = new ArrayList<>(List.of(own));
+        all.addAll(others);
+        all.forEach(Together::await);
+        return all.stream().map(Together::result).flatMap(Optional::stream).toList();
     }
 
     private static Optional<DeviceException> attempt(Runnable wait, Consumer<DeviceException> failed) {
@@ -46,23 +50,34 @@ final class Together implements AutoCloseable {
     }
 
     /** A thread that is interrupted waits all the same, as what it waits for ends by itself. */
-    private static Optional<DeviceException> result(Future<Optional<DeviceException>> other) {
+    private static void await(Future<?> other) {
         boolean interrupted = false;
-        try {
-            while (true) {
-                try {
-                    return other.get();
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                } catch (ExecutionException e) {
-                    throw new IllegalStateException(e.getCause());
-                }
-            }
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
+        while (!other.isDone()) {
+            try {
+                other.get();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            } catch (ExecutionException e) {
+                break; // it is done, and says so again
             }
         }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static Optional<DeviceException> result(Future<Optional<DeviceException>> done) {
+        return switch (done.state()) {
+            case SUCCESS -> done.resultNow();
+            default -> throw rethrown(done.exceptionNow());
+        };
+    }
+
+    private static RuntimeException rethrown(Throwable thrown) {
+        if (thrown instanceof Error error) {
+            throw error;
+        }
+        return thrown instanceof RuntimeException runtime ? runtime : new IllegalStateException(thrown);
     }
 
     @Override

@@ -21,6 +21,7 @@ import java.util.function.Supplier;
  * @param freeBytes that the model may have
  * @param overheadBytes that drivers and the steps of smaller batches take besides what the stand-in counts
  * @param gigabytesPerSecond of its memory, if that is known
+ * @param courier whether a second queue copies rows of prompts while it computes
  * @param host whether its memory is the host's, and models go there only as far as other devices have no room
  */
 public record PlanDevice(
@@ -29,6 +30,7 @@ public record PlanDevice(
         long freeBytes,
         long overheadBytes,
         OptionalDouble gigabytesPerSecond,
+        boolean courier,
         boolean host) {
     private static final long MIB = 1L << 20;
     /** Batches and graphs of the steps for fewer rows than the largest. */
@@ -70,13 +72,19 @@ public record PlanDevice(
                 .or(Backends::planAnyGpu)
                 .orElseThrow(() -> new IllegalStateException("no backend of this build can be planned with"));
         boolean host = info.device().startsWith("cpu");
-        long overhead = overhead(info.device().split(":")[0]);
-        return Optional.of(
-                new PlanDevice(info.device(), standIn, info.freeBytes(), overhead, bandwidth.apply(info), host));
+        String backend = info.device().split(":")[0];
+        return Optional.of(new PlanDevice(
+                info.device(),
+                standIn,
+                info.freeBytes(),
+                overhead(backend),
+                bandwidth.apply(info),
+                hasCourier(backend),
+                host));
     }
 
     PlanDevice withFree(long bytes) {
-        return new PlanDevice(name, standIn, bytes, overheadBytes, gigabytesPerSecond, host);
+        return new PlanDevice(name, standIn, bytes, overheadBytes, gigabytesPerSecond, courier, host);
     }
 
     /** The devices of a card of the catalogue, while nothing else runs there. */
@@ -95,6 +103,7 @@ public record PlanDevice(
                     gpu.usableBytes(),
                     overhead(backend),
                     OptionalDouble.of(gpu.gigabytesPerSecond()),
+                    hasCourier(backend),
                     false));
         }
         return devices;
@@ -108,6 +117,10 @@ public record PlanDevice(
             case "cuda" -> STEPS + 640 * MIB;
             default -> STEPS + 384 * MIB;
         };
+    }
+
+    private static boolean hasCourier(String backend) {
+        return backend.equals("cuda") || backend.equals("hip") || backend.equals("simt");
     }
 
     private static boolean isReference(String device) {

@@ -9,8 +9,9 @@ import java.util.OptionalDouble;
  *     what they do at the same time
  * @param gigabytesPerSecond that its kernels read, 10^9 bytes
  * @param teraflops that its kernels compute of long prompts, 10^12 per second, if that is known
+ * @param courier whether a second queue copies rows of prompts while it computes
  */
-public record Worker(String name, int hardware, double gigabytesPerSecond, OptionalDouble teraflops) {
+public record Worker(String name, int hardware, double gigabytesPerSecond, OptionalDouble teraflops, boolean courier) {
     /** Seconds to read and compute so much, of which the longer counts; NaN if it computes and nobody knows how fast. */
     double seconds(double bytes, double flops) {
         double reading = bytes / (gigabytesPerSecond * 1e9);

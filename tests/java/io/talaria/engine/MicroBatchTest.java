@@ -368,13 +368,17 @@ class MicroBatchTest {
                     Step held = heldBy(gate, real.get(1))) {
                 real.get(1).run(held, batch(301, 1));
                 decoder.run(batch(301, 301, 300));
+                long sent;
+                try {
+                    sent = home.events().stream()
+                            .filter(event -> event.await(1000))
+                            .peek(Event::signal)
+                            .count();
+                } finally {
+                    gate.signal();
+                }
                 assertEquals(4, home.events().size()); // rows there and back, of each half
-                long sent = home.events().stream()
-                        .filter(event -> event.await(2000))
-                        .peek(Event::signal)
-                        .count();
                 assertEquals(2, sent);
-                gate.signal();
                 assertArrayEquals(expected, row(decoder));
             }
         } finally {

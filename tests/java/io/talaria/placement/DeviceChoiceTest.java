@@ -39,7 +39,7 @@ class DeviceChoiceTest {
         PlanDevice cpu = PlanDevice.present(List.of("cpu"), new OpenOptions(1), info -> OptionalDouble.empty())
                 .orElseThrow()
                 .getFirst();
-        return new PlanDevice(name, cpu.standIn(), free, 0, OptionalDouble.empty(), host);
+        return new PlanDevice(name, cpu.standIn(), free, 0, OptionalDouble.empty(), false, host);
     }
 
     /** @param free of each GPU */

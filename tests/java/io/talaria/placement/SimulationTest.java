@@ -29,7 +29,14 @@ class SimulationTest {
     /** 1 GB/s each, so that gigabytes are seconds; 1 TFLOPS. */
     private static List<Worker> pair(double first, double second) {
         return List.of(
-                new Worker("a", 0, first, OptionalDouble.of(1)), new Worker("b", 1, second, OptionalDouble.of(1)));
+                new Worker("a", 0, first, OptionalDouble.of(1), false),
+                new Worker("b", 1, second, OptionalDouble.of(1), false));
+    }
+
+    private static List<Worker> withCouriers(double gigabytesPerSecond) {
+        return IntStream.range(0, 2)
+                .mapToObj(i -> new Worker("w" + i, i, gigabytesPerSecond, OptionalDouble.of(1), true))
+                .toList();
     }
 
     private static Costs costs(double microseconds) {
@@ -101,6 +108,90 @@ class SimulationTest {
         assertEquals(times, one / two, 1e-4);
     }
 
+    /**
+     * A layer of 1 GFLOP of attention and 2 GFLOP of experts a row, on devices of 1 TFLOPS: a half of 256 rows takes 0.256 s of
+     * attention, and as long for half of its experts. A transfer of 0.1 s is half on each device. Two halves take 2 * (0.256 +
+     * 0.256 + 0.1) s of the home, and of all devices the same where attention is divided, whose 4 copies are 0.2 s; 255 rows go as
+     * a whole, one device after the other.
+     */
+    @Test
+    void promptsInHalvesWaitForTheBusiestDevice() {
+        ModelWork work = new ModelWork(List.of(new LayerWork(0, 0, 0, 1e9, 1e9, 0)), 0, 0, 0, 2);
+        List<ExpertChoice> choices = List.of(ExpertChoice.even(8, 2));
+        Simulation simulation = new Simulation(work, choices, pair(1, 1), costs(100_000));
+        List<Double> even = List.of(0.5, 0.5);
+        for (Layer layer : List.of(new Layer.Divided(0, even), new Layer.Whole(0, FOUR_EACH))) {
+            Simulation.Time halves = simulation.prompt(layers(1, layer), 512).orElseThrow();
+            assertEquals(2 * (0.256 + 0.256), halves.work(), 1e-12);
+            assertEquals(2 * 0.1, halves.link(), 1e-12);
+            assertEquals(
+                    2 * 0.255 + 2 * 0.1,
+                    simulation.prompt(layers(1, layer), 255).orElseThrow().total(),
+                    1e-12);
+        }
+        Layer tensor = new Layer.Tensor(0, even, even);
+        assertEquals(
+                2 * (0.128 + 0.256 + 0.2),
+                simulation.prompt(layers(1, tensor), 512).orElseThrow().total(),
+                1e-12);
+        // Parted so that the home's attention and experts take as long as the other's experts: half of all there is,
+        // 1.536 s.
+        Layer balanced = new Layer.Divided(0, List.of(0.25, 0.75));
+        assertEquals(
+                1.536 / 2 + 2 * 0.1,
+                simulation.prompt(layers(1, balanced), 512).orElseThrow().total(),
+                1e-12);
+    }
+
+    /**
+     * The same with couriers: what they carry is hidden, whichever way attention is, until it takes longer than computing. Two
+     * transfers of 0.7 s are 0.7 s of each courier for each half. What is copied within the device's memory is not hidden:
+     * of 1 MB a row there and back, twice 2 * 0.256 GB at 1 GB/s.
+     */
+    @Test
+    void couriersCopyWhileDevicesCompute() {
+        List<ExpertChoice> choices = List.of(ExpertChoice.even(8, 2));
+        Layer even = new Layer.Divided(0, List.of(0.5, 0.5));
+        ModelWork work = new ModelWork(List.of(new LayerWork(0, 0, 0, 1e9, 1e9, 0)), 0, 0, 0, 2);
+        double[][] expected = {
+            {0.1, 2 * (0.256 + 0.256)}, {0.7, 0.256 + 0.256 + 2 * 0.7}, {0.4, 0.256 + 0.256 + 2 * 0.4}
+        };
+        for (double[] of : expected) {
+            Simulation simulation = new Simulation(work, choices, withCouriers(1e9), costs(of[0] * 1e6));
+            assertEquals(
+                    of[1], simulation.prompt(layers(1, even), 512).orElseThrow().total(), 1e-12);
+        }
+        ModelWork heavy = new ModelWork(List.of(new LayerWork(0, 0, 0, 1e9, 1e9, 0)), 0, 0, 500_000, 2);
+        Simulation copied = new Simulation(heavy, choices, withCouriers(1), costs(0));
+        double bytes = 256 * (2 * 500_000 + 16.0);
+        assertEquals(
+                2 * (0.512 + 2 * bytes / 1e9),
+                copied.prompt(layers(1, even), 512).orElseThrow().total(),
+                1e-12);
+    }
+
+    /** Four devices of which three have the experts: a half is on its way for longer than any device is busy with both. */
+    @Test
+    void aHalfTakesItsWayThroughALayer() {
+        ModelWork work = new ModelWork(List.of(new LayerWork(0, 0, 0, 0, 1.5e9, 0)), 0, 0, 0, 2);
+        List<Worker> four = IntStream.range(0, 4)
+                .mapToObj(i -> new Worker("w" + i, i, 1, OptionalDouble.of(1), false))
+                .toList();
+        Simulation simulation = new Simulation(
+                work,
+                List.of(ExpertChoice.even(8, 2)),
+                four,
+                new Costs(costs(100_000).link(), 1000, 500));
+        double third = 1.0 / 3;
+        Simulation.Time time = simulation
+                .prompt(layers(1, new Layer.Divided(0, List.of(0.0, third, third, third))), 512)
+                .orElseThrow();
+        // Busy: the home copies for 2 * 0.3 s, the others take 2 * (0.256 + 0.1); on its way: 0.256 + 6 * 0.1.
+        assertEquals(0.256 + 6 * 0.1 + 0.001 + 0.0005, time.total() - 0.0005, 1e-12);
+        assertEquals(2 * 0.256, time.work(), 1e-12);
+        assertEquals(2 * (0.001 + 0.0005), time.overhead() - 0.0005, 1e-12);
+    }
+
     /** Experts that are always used together do better apart, and a copy of one helps where they are not. */
     @Test
     void thePairsThatAreUsedCount() {
@@ -122,8 +213,9 @@ class SimulationTest {
     /** The same processor twice reads no faster. */
     @Test
     void oneDeviceThatIsNamedTwiceIsOne() {
-        List<Worker> twice =
-                List.of(new Worker("cpu", 0, 1, OptionalDouble.of(1)), new Worker("cpu", 0, 1, OptionalDouble.of(1)));
+        List<Worker> twice = List.of(
+                new Worker("cpu", 0, 1, OptionalDouble.of(1), false),
+                new Worker("cpu", 0, 1, OptionalDouble.of(1), false));
         Simulation simulation = onlyExperts(twice, ExpertChoice.even(8, 2));
         assertEquals(
                 2.0,
@@ -191,7 +283,7 @@ class SimulationTest {
 
     @Test
     void withoutOperationsPerSecondAPromptIsUnknown() {
-        List<Worker> workers = List.of(new Worker("a", 0, 1, OptionalDouble.empty()));
+        List<Worker> workers = List.of(new Worker("a", 0, 1, OptionalDouble.empty(), false));
         Simulation simulation = onlyExperts(workers, ExpertChoice.even(8, 2));
         Layout layout = layers(1, new Layer.Whole(0, ALL_HERE));
         assertTrue(simulation.prompt(layout, 512).isEmpty());

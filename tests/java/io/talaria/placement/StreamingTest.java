@@ -99,7 +99,7 @@ class StreamingTest {
         PlanDevice cpu = PlanDevice.present(List.of("cpu"), new OpenOptions(1), info -> OptionalDouble.empty())
                 .orElseThrow()
                 .getFirst();
-        return new PlanDevice(name, cpu.standIn(), free, 0, OptionalDouble.empty(), host);
+        return new PlanDevice(name, cpu.standIn(), free, 0, OptionalDouble.empty(), false, host);
     }
 
     private static MemoryPlan plan(Model model, PlanSetting setting, long free) throws IOException {
