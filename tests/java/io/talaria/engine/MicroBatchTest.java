@@ -126,12 +126,41 @@ class MicroBatchTest {
         try (Model model = SyntheticModel.open(DEEP, Recipe.Q4_K_M)) {
             for (int i = 0; i < 12; i++) {
                 int rows = 256 + random.nextInt(200);
-                Prompt prompt = prompt(DEEP.name(), rows, random.nextInt(rows / 2), rows - 1);
+                Prompt prompt = prompt(DEEP.name(), 2 * rows + 40, 2 * rows + 39); // nobody waits for the first two
                 DecoderOptions options = options(Activations.INT8, prompt, rows);
                 List<Device> one = devices.subList(0, 1);
                 float[][] expected = logits(model, one, Placement.single(model.config()), prompt, rows, options);
                 Placement placement = anyWithOneHome(model.config(), 2 + random.nextInt(2), random);
                 assertBits(expected, logits(model, devices, placement, prompt, rows, options), placement);
+            }
+        } finally {
+            devices.forEach(Device::close);
+        }
+    }
+
+    /** Three batches that are all queued before the first is done, and the same one by one. */
+    @ParameterizedTest
+    @ValueSource(strings = {"cpu,cpu,cpu", "cpu,opencl:0,cpu", "simt:0,cpu,simt:0"})
+    void devicesThatRunAheadGiveTheSameBits(String list) throws IOException {
+        List<String> names = List.of(list.split(","));
+        assumeHere(names);
+        boolean emulated = names.stream().anyMatch(LogitsRunner::isEmulated);
+        Assumptions.assumeTrue(
+                !emulated || Boolean.getBoolean("talaria.all"), "not tested: the emulator takes over a minute for it");
+        boolean slow = names.stream().anyMatch(LogitsRunner::slow);
+        int chunk = slow ? 256 : 300;
+        int rows = slow ? 520 : 850;
+        List<Device> devices = open(names);
+        try (Model model = SyntheticModel.open(DEEP, Recipe.Q6_K)) {
+            List<Integer> columns = List.of(256, 512, 512);
+            for (Placement placement :
+                    List.of(columns(model.config(), columns), tensor(model.config(), columns, List.of(1, 1, 2)))) {
+                Prompt stopping = prompt(DEEP.name(), rows, 40, chunk - 1, 2 * chunk - 1, rows - 1);
+                Prompt ahead = prompt(DEEP.name(), rows, rows - 1);
+                DecoderOptions options = options(Activations.INT8, ahead, chunk);
+                float[][] one = logits(model, devices, placement, stopping, chunk, options);
+                float[][] other = logits(model, devices, placement, ahead, chunk, options);
+                assertArrayEquals(one[3], other[0], placement.toString());
             }
         } finally {
             devices.forEach(Device::close);
