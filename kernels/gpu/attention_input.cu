@@ -100,7 +100,7 @@ DEVICE void attention_input(const AttentionInputArgs& a, InputShared<M>& shared)
 }  // namespace
 
 #define ATTENTION_INPUT(mode, int8, m)                                  \
-  KERNEL(attention_input_##mode##_m##m, AttentionInputArgs, 256) {      \
+  KERNEL_UNRATIONED(attention_input_##mode##_m##m, AttentionInputArgs, 256) { \
     SHARED(InputShared<m>, shared);                                     \
     attention_input<int8, m>(a, shared);                                \
   }

@@ -42,14 +42,14 @@ DEVICE void gate_up(const GateUpArgs& a, GateUpShared<M>& shared) {
 
 }  // namespace
 
-#define GATE_UP_M(format, Format, mode, Mode, m)                           \
+#define GATE_UP_M(KERNEL, format, Format, mode, Mode, m)                   \
   KERNEL(gate_up_##format##_##mode##_m##m, GateUpArgs, 256) {              \
     SHARED(GateUpShared<m>, shared);                                       \
     gate_up<Mode, Format, m>(a, shared);                                   \
   }
-#define GATE_UP(format, Format, mode, Mode)    \
-  GATE_UP_M(format, Format, mode, Mode, 1)     \
-  GATE_UP_M(format, Format, mode, Mode, 4)
+#define GATE_UP(format, Format, mode, Mode)               \
+  GATE_UP_M(KERNEL, format, Format, mode, Mode, 1)        \
+  GATE_UP_M(KERNEL_UNRATIONED, format, Format, mode, Mode, 4)
 GATE_UP(q4_0, Q4_0, int8, Int8)
 GATE_UP(q8_0, Q8_0, int8, Int8)
 GATE_UP(q4_k, Q4_K, int8, Int8)

@@ -343,12 +343,13 @@ DEVICE void gate_up_of_tiles(const GateUpArgs& a, GateUpShared<Unit>& shared) {
   }
 }
 
-#define MATMUL(format, Format, mode, Unit, unit)                              \
-  KERNEL_OF_BLOCKS(product_##format##_##mode##_##unit, ProductArgs, 256, 2) { \
-    SHARED(ProductShared<Unit>, shared);                                      \
-    product_of_tiles<Unit, Format>(a, shared);                                \
-  }                                                                           \
-  KERNEL_OF_BLOCKS(gate_up_##format##_##mode##_##unit, GateUpArgs, 256, 2) {  \
-    SHARED(GateUpShared<Unit>, shared);                                       \
-    gate_up_of_tiles<Unit, Format>(a, shared);                                \
+#define MATMUL(format, Format, mode, Unit, unit) MATMUL_OF_BLOCKS(format, Format, mode, Unit, unit, 2)
+#define MATMUL_OF_BLOCKS(format, Format, mode, Unit, unit, blocks)                 \
+  KERNEL_OF_BLOCKS(product_##format##_##mode##_##unit, ProductArgs, 256, blocks) { \
+    SHARED(ProductShared<Unit>, shared);                                           \
+    product_of_tiles<Unit, Format>(a, shared);                                     \
+  }                                                                                \
+  KERNEL_OF_BLOCKS(gate_up_##format##_##mode##_##unit, GateUpArgs, 256, blocks) {  \
+    SHARED(GateUpShared<Unit>, shared);                                            \
+    gate_up_of_tiles<Unit, Format>(a, shared);                                     \
   }

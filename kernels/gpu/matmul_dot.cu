@@ -50,7 +50,11 @@ struct DotFloat : Threads16x16 {
 MATMUL(q4_0, Q4_0, int8, DotInt8, tile)
 MATMUL(q8_0, Q8_0, int8, DotInt8, tile)
 MATMUL(q4_k, Q4_K, int8, DotInt8, tile)
+#if defined(__gfx906__)  // half of its registers are three too few
+MATMUL_OF_BLOCKS(q5_k, Q5_K, int8, DotInt8, tile, 1)
+#else
 MATMUL(q5_k, Q5_K, int8, DotInt8, tile)
+#endif
 MATMUL(q6_k, Q6_K, int8, DotInt8, tile)
 MATMUL(q4_0, Q4_0, half, DotFloat, tile)
 MATMUL(q8_0, Q8_0, half, DotFloat, tile)

@@ -60,7 +60,7 @@ DEVICE void choose_experts(const RouteArgs& a, int64_t row, int32_t shares, Rout
 }  // namespace
 
 // A block of threads per row.
-KERNEL(route, RouteArgs, 512) {
+KERNEL_UNRATIONED(route, RouteArgs, 512) {
   SHARED(RouteShared, shared);
   dependency_wait();
   launch_dependents();
