@@ -52,7 +52,7 @@ printf '#define TALARIA_GPU_KERNEL(name, needs) @ name needs\n#include "%s"\n' "
 missing() {
   local arch=$1
   shift
-  awk -v arch="$arch" -v has=" ANY $* " '
+  awk -v arch="$arch" -v has=" ANY EXCHANGE $* " '
     FILENAME == ARGV[1] { if ($2 == arch) there[$1] = 1; next }
     index(has, " " $2 " ") && !($1 in there) { print $1 " is in kernels.def and was not compiled" }' "$work/table" "$work/listed"
 }
@@ -150,16 +150,18 @@ has() {
 
 # Fat binaries cannot be read without the toolkit's own tools: PTX is made for the files that use matrix units.
 check_mma() {
-  local nvcc arch source
+  local nvcc arch source shapes
   ls "$root"/kernels/gpu/*_mma.cu >/dev/null 2>&1 || return 0
   nvcc=$(nvcc_of_build)
   for arch in 75 80; do
     mkdir "$work/$arch"
+    shapes='m16n8k(16|32)'
+    [ $arch = 80 ] || shapes='m(8n8k16|16n8k8)'
     for source in "$root"/kernels/gpu/*_mma.cu; do
       "$nvcc" -ptx -std=c++17 -fmad=false -allow-unsupported-compiler "-arch=compute_$arch" -o "$work/$arch/$(basename "$source").ptx" "$source" ||
         echo "$source does not compile"
     done > "$work/lacks" 2>&1
-    lacks '^\\.visible \\.entry' 'mma\\.sync' '_mma$' "$work/$arch"/*.ptx >> "$work/lacks"
+    lacks '^\\.visible \\.entry' "mma\\\\.sync\\\\.aligned\\\\.$shapes\\\\." '_mma$' "$work/$arch"/*.ptx >> "$work/lacks"
     check "compute_$arch (PTX): matrix kernels use mma" "$work/lacks"
   done
 }

@@ -257,7 +257,7 @@ no_compiler() {
 }
 
 stage_cuda() {
-  local archs='-DTALARIA_CUDA_ARCHS=70;75;80;86;87;89;90a;120'
+  local archs='-DTALARIA_CUDA_ARCHS=61;70;75;80;86;87;89;90a;120' # the first is beside others on some machines, and left out
   [ -z "$all" ] || archs=-UTALARIA_CUDA_ARCHS
   if ! command -v nvcc && [ ! -x "${CUDA_PATH:-/usr/local/cuda}/bin/nvcc" ]; then
     no_compiler cuda 21 'there is no nvcc, which comes with the CUDA toolkit'
@@ -270,7 +270,8 @@ stage_hip() {
   local version
   for version in -24 -23 -22 -21 -20 -19 -18; do
     if command -v "clang++$version" && command -v "ld.lld$version" && command -v "llvm-objdump$version"; then
-      gpu_kernels hip -DTALARIA_CUDA=OFF -DTALARIA_HIP=ON -UTALARIA_HIP_ARCHS
+      # The last is in processors beside others, and left out: it has no dot product of int8.
+      gpu_kernels hip -DTALARIA_CUDA=OFF -DTALARIA_HIP=ON '-DTALARIA_HIP_ARCHS=gfx906;gfx908;gfx90a;gfx1030;gfx1100;gfx1101;gfx90c'
       return
     fi
   done

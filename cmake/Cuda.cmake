@@ -2,7 +2,11 @@
 # 13 no longer knows. Any nvcc from 11.4 on will do; nothing of the toolkit is needed at run time.
 set(TALARIA_CUDA AUTO CACHE STRING "the CUDA backend: AUTO (if there is an nvcc), ON or OFF")
 # sm_103 and sm_121 run the code of sm_100 and sm_120. Others take PTX.
-set(TALARIA_CUDA_ARCHS "70;75;80;86;89;90a;100;120" CACHE STRING
+set(archs "70;75;80;86;89;90a;100;120")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")  # a Jetson takes no code of other GPUs
+  set(archs "70;72;75;80;86;87;89;90a;100;120")
+endif()
+set(TALARIA_CUDA_ARCHS "${archs}" CACHE STRING
   "compute capabilities to build kernels for; those that nvcc does not know are served by PTX")
 
 function(talaria_find_nvcc)
@@ -26,7 +30,9 @@ function(talaria_cuda_targets real_result ptx_result)
   set(ptx "")
   foreach(arch ${TALARIA_CUDA_ARCHS})
     string(REGEX REPLACE "[a-z]" "" number ${arch})
-    if(number IN_LIST TALARIA_NVCC_OFFERED)
+    if(number LESS 70)  # nvcc may know it, and has no instructions there that kernels use
+      message(STATUS "Talaria: no CUDA kernels for sm_${number}: GPUs before sm_70 are not supported")
+    elseif(number IN_LIST TALARIA_NVCC_OFFERED)
       if(NOT arch STREQUAL number AND TALARIA_NVCC_VERSION VERSION_LESS 12)
         set(arch ${number})  # 11.8 has sm_90, and no sm_90a
       endif()
@@ -61,6 +67,14 @@ function(talaria_cuda_file_archs name archs result)
   set(${result} "${kept}" PARENT_SCOPE)
 endfunction()
 
+# Whether kernels are wanted for sm_70 or sm_72, which share the PTX that clang makes.
+function(talaria_wants_volta result)
+  set(${result} OFF PARENT_SCOPE)
+  if(70 IN_LIST TALARIA_CUDA_ARCHS OR 72 IN_LIST TALARIA_CUDA_ARCHS)
+    set(${result} ON PARENT_SCOPE)
+  endif()
+endfunction()
+
 function(talaria_cuda_backend)
   talaria_cuda_targets(real ptx)
   set(folder ${CMAKE_BINARY_DIR}/cuda)
@@ -70,6 +84,7 @@ function(talaria_cuda_backend)
     list(APPEND flags -compress-mode=size)
   endif()
   set(entries "")
+  talaria_wants_volta(volta)
   foreach(source ${TALARIA_GPU_KERNELS})
     get_filename_component(name ${source} NAME_WE)
     talaria_cuda_file_archs(${name} "${real}" file_real)
@@ -92,7 +107,7 @@ function(talaria_cuda_backend)
       string(REPLACE ";" " " label "${label}")
       list(APPEND entries "${name}|${label}|${output}")
     endif()
-    if(70 IN_LIST TALARIA_CUDA_ARCHS AND TALARIA_CLANG_VERSION AND NOT name MATCHES "_(mma|sm90|mfma|wmma)$")
+    if(volta AND TALARIA_CLANG_VERSION AND NOT name MATCHES "_(mma|sm90|mfma|wmma)$")
       set(output ${folder}/${name}.sm_70.ptx)
       talaria_kernel(${output} ${folder}/${name}.sm_70.txt ${source}
         ${TALARIA_CLANG} -x cuda --cuda-device-only -nocudainc -nocudalib --cuda-path=/nonexistent --cuda-gpu-arch=sm_70
@@ -111,7 +126,8 @@ if(NOT TALARIA_CUDA STREQUAL OFF)
   talaria_find_nvcc()
   if(TALARIA_NVCC)
     talaria_find_clang()
-    if(70 IN_LIST TALARIA_CUDA_ARCHS AND NOT TALARIA_CLANG_VERSION)
+    talaria_wants_volta(volta)
+    if(volta AND NOT TALARIA_CLANG_VERSION)
       message(STATUS "Talaria: no CUDA kernels for Volta (sm_70): there is no clang")
     endif()
     talaria_cuda_backend()

@@ -7,13 +7,26 @@ set(TALARIA_HIP_ARCHS "gfx906;gfx908;gfx90a;gfx1030;gfx1100;gfx1101" CACHE STRIN
 set(TALARIA_HIP_FLAGS -x hip --cuda-device-only --no-gpu-bundle-output -nogpuinc -nogpulib -mcode-object-version=5
   -std=c++17 -O3 -ffp-contract=off -Wall -Wno-pass-failed)
 
-# Sets the result to why clang cannot compile kernels for an architecture; to nothing if it can.
+# Sets the result to why clang cannot compile kernels for an architecture; to nothing if it can. Those of processors'
+# graphics often have no dot product of int8, and must not keep a build from GPUs that have.
 function(talaria_hip_obstacle arch result)
   set(trial ${CMAKE_BINARY_DIR}/hip/trial)
-  file(WRITE ${trial}.hip "extern \"C\" __attribute__((global)) void trial() {}\n")
+  file(WRITE ${trial}.hip
+"extern \"C\" __attribute__((global)) void trial(int* a) {
+#if defined(__GFX11__) || defined(__GFX12__)
+  *a = __builtin_amdgcn_sudot4(true, a[1], true, a[2], *a, false);
+#else
+  *a = __builtin_amdgcn_sdot4(a[1], a[2], *a, false);
+#endif
+}
+")
   execute_process(COMMAND ${TALARIA_CLANG} ${TALARIA_HIP_FLAGS} --offload-arch=${arch} -o ${trial}.co ${trial}.hip
     RESULT_VARIABLE failed ERROR_VARIABLE text OUTPUT_QUIET)
+  string(REGEX MATCH "error: [^\n]*" error "${text}")
   string(REGEX REPLACE "\n.*" "" text "${text}")
+  if(error)
+    string(REPLACE "error: " "" text "${error}")
+  endif()
   if(failed STREQUAL 0)
     set(text "")
   endif()

@@ -418,8 +418,7 @@ constexpr uint64_t ticks_per_ms = 100000;
 DEVICE void pause_before_look(uint32_t) { __builtin_amdgcn_s_sleep(1); }
 DEVICE void in_order() { __builtin_amdgcn_sched_barrier(0); }
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
-#if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || defined(__gfx1150__) || defined(__gfx1151__) || \
-    defined(__gfx1200__) || defined(__gfx1201__)
+#if defined(__GFX11__) || defined(__GFX12__)
   return __builtin_amdgcn_sudot4(true, static_cast<int>(a), true, static_cast<int>(b), sum, false);
 #else
   return __builtin_amdgcn_sdot4(static_cast<int>(a), static_cast<int>(b), sum, false);

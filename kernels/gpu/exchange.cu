@@ -1,4 +1,4 @@
-// Rows that travel between devices through pages of the host, and the signals that say when.
+// Rows that travel between devices, through pages of the host or to another one's memory, and the signals that say when.
 #include "launch_args.h"
 #include "dialect.h"
 

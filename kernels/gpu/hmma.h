@@ -15,7 +15,8 @@
 #if TALARIA_SIMT_LANES == 32
 #define TALARIA_HAS_HMMA
 #endif
-#elif (defined(__CUDA__) || defined(__CUDACC__)) && (!defined(__CUDA_ARCH__) || __CUDA_ARCH__ < 750)
+#elif (defined(__CUDA__) || defined(__CUDACC__)) && \
+    (!defined(__CUDA_ARCH__) || (__CUDA_ARCH__ >= 700 && __CUDA_ARCH__ < 750))
 #define TALARIA_HAS_HMMA
 #endif
 

@@ -13,8 +13,7 @@
 #if TALARIA_SIMT_LANES == 32
 #define TALARIA_HAS_WMMA
 #endif
-#elif defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || defined(__gfx1103__) || \
-    defined(__gfx1150__) || defined(__gfx1151__)
+#elif defined(__GFX11__)
 #define TALARIA_HAS_WMMA
 #endif
 

@@ -260,6 +260,8 @@ int32_t reaches(void* device, int32_t index) {
 }
 
 int32_t peer_new(void* device, const talaria_tensor_desc* desc, int64_t bytes, void** peer, talaria_status* status) {
+  int32_t code = of(device).queue.wait(status);
+  if (code != TALARIA_OK) return code;
   return reporting(status, [&] {
     Device& d = of(device);
     *peer = std::make_unique<Peer>(*d.runtime, d.peers, bytes, desc->label).release();

@@ -1,6 +1,7 @@
 #include "driver_api.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -78,7 +79,7 @@ void DriverRuntime::create_stream() {
   constexpr unsigned independent = 1;  // of the stream that others use when they name none
   enter("creating a stream");
   // Copies go first where blocks of both queues wait for a processor: others wait for them.
-  api_.check(api_.create_stream(&stream_, independent, copies_only_ ? -1 : 0), "creating a stream");
+  api_.check(api_.create_stream(&stream_, independent, copies_only_ ? copies_priority() : 0), "creating a stream");
 }
 
 void DriverRuntime::close() noexcept {
@@ -237,12 +238,13 @@ void DriverRuntime::unmap_host(void* memory) noexcept {
 
 std::shared_ptr<void> DriverRuntime::allocate_peer(int64_t bytes, const char* what) {
   enter("allocating memory");
+  std::function<Status()> enter_later = entrance();
   void* memory = nullptr;
   Status status = allocate_shared(&memory, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
   if (status == DRIVER_OUT_OF_MEMORY) fail_allocation(bytes, what);
   api_.check(status, "allocating memory");
-  std::shared_ptr<void> peer(memory, [enter = entrance(), &api = api_](void* freed) {
-    if (enter() == DRIVER_OK) api.release(freed);
+  std::shared_ptr<void> peer(memory, [enter_later, &api = api_](void* freed) {
+    if (enter_later() == DRIVER_OK) api.release(freed);
   });
   fill(memory, 0, bytes);
   synchronize();  // others do not wait for this device's stream
@@ -250,13 +252,76 @@ std::shared_ptr<void> DriverRuntime::allocate_peer(int64_t bytes, const char* wh
 }
 
 bool DriverRuntime::reaches(int32_t index) {
+  if (is_self(index)) return true;
   if ((properties_.needs & EXCHANGE) == 0) return false;  // the host copies for it
+  const char* peers = std::getenv("TALARIA_PEERS");
+  if (peers != nullptr && std::strcmp(peers, "0") == 0) return false;
   auto known = reaches_.find(index);
   if (known == reaches_.end()) {
     enter("reaching another device");
-    known = reaches_.emplace(index, enable_peer(index)).first;
+    known = reaches_.emplace(index, enable_peer(index) && copies_arrive(index)).first;
   }
   return known->second;
+}
+
+Launch DriverRuntime::exchange_launch(const ExchangeArgs& args) const {
+  return Launch::of(Kernel::exchange, 1, 1, 1, 1024, args);
+}
+
+// Some machines' drivers allow peer access, and what is written gets lost on the way.
+bool DriverRuntime::copies_arrive(int32_t index) {
+  constexpr int32_t words = 4096;
+  auto* host = static_cast<uint32_t*>(allocate_host((2 * words + 2) * 4 + static_cast<int64_t>(sizeof(Meetings))));
+  if (host == nullptr) return false;
+  uint32_t* back = host + words;
+  auto* header = reinterpret_cast<int32_t*>(back + words);
+  auto* meetings = reinterpret_cast<Meetings*>(header + 2);
+  for (uint32_t i = 0; i < words; i++) host[i] = i * 2654435761u, back[i] = 0;
+  header[0] = 1, header[1] = 0, *meetings = Meetings{};
+  void* there = nullptr;
+  Status status = enter_peer(index);
+  if (status == DRIVER_OK) status = allocate_shared(&there, words * 4);
+  ExchangeArgs args{};
+  args.header = header, args.failed = reinterpret_cast<uint32_t*>(header + 1), args.meetings = meetings;
+  args.copy[0].target = static_cast<uint32_t*>(there), args.copy[0].source = host, args.copy[0].row_words = words;
+  args.copies = 1;
+  if (status == DRIVER_OK) status = make_current();
+  if (status == DRIVER_OK) status = start(function(exchange_launch(args)), exchange_launch(args), stream_);
+  if (status == DRIVER_OK) status = api_.synchronize(stream_);
+  if (status == DRIVER_OK) status = enter_peer(index);  // which reads what it has
+  if (status == DRIVER_OK) status = api_.download(back, there, words * 4, nullptr);
+  if (status == DRIVER_OK) status = api_.synchronize(nullptr);
+  bool arrived = status == DRIVER_OK && std::memcmp(host, back, words * 4) == 0;
+  if (there != nullptr && enter_peer(index) == DRIVER_OK) api_.release(there);
+  release_host(host);
+  enter("reaching another device");
+  return arrived;
+}
+
+void DriverRuntime::require_streams_that_overlap() {
+  constexpr int32_t limit_ms = 2000;
+  enter("trying two streams");
+  void* second = nullptr;
+  auto* cell = static_cast<talaria_event_cell*>(allocate_host(sizeof(talaria_event_cell) + sizeof(Meetings) + 8));
+  auto* meetings = reinterpret_cast<Meetings*>(cell + 1);
+  auto* header = reinterpret_cast<int32_t*>(meetings + 1);
+  *cell = talaria_event_cell{}, *meetings = Meetings{}, header[0] = header[1] = 0;
+  ExchangeArgs wait{};
+  wait.header = header, wait.failed = reinterpret_cast<uint32_t*>(header + 1), wait.meetings = meetings;
+  wait.limit_ms = limit_ms;
+  ExchangeArgs signal = wait;
+  wait.wait = cell, signal.signal = cell;
+  Launch waiting = exchange_launch(wait), signalling = exchange_launch(signal);
+  Status status = api_.create_stream(&second, 1, 0);
+  if (status == DRIVER_OK) status = start(function(waiting), waiting, stream_);
+  if (status == DRIVER_OK) status = start(function(signalling), signalling, second);
+  if (status == DRIVER_OK) status = api_.synchronize(stream_);
+  if (status == DRIVER_OK) status = api_.synchronize(second);
+  bool failed = meetings->failed != 0;
+  if (second != nullptr) api_.destroy_stream(second);
+  release_host(cell);
+  api_.check(status, "trying two streams");
+  if (failed) throw Fault{TALARIA_UNSUPPORTED, device_ + " runs no two kernels at the same time: another setting or tool keeps it from that"};
 }
 
 void DriverRuntime::upload(void* target, const void* host, int64_t bytes) {

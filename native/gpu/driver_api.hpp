@@ -122,10 +122,19 @@ class DriverRuntime : public Runtime {
   virtual std::function<Status()> entrance() const = 0;
 
  protected:
+  // Whether a device that can be opened is this one.
+  virtual bool is_self(int32_t index) const = 0;
   // Lets kernels of this device read and write the memory of another one; whether they can.
   virtual bool enable_peer(int32_t index) = 0;
+  // Makes another device that of the calling thread, once that is so.
+  virtual Status enter_peer(int32_t index) const = 0;
   // Memory that devices see each other's writes to while kernels run.
   virtual Status allocate_shared(void** memory, size_t bytes) const { return api_.allocate(memory, bytes); }
+  // Of a queue that only copies: streams of lower numbers go first.
+  virtual int copies_priority() const { return 0; }
+  // Throws UNSUPPORTED if a kernel of one stream keeps those of another from running, as with some settings of drivers and
+  // tools: a queue that only copies would then wait for what waits for it.
+  void require_streams_that_overlap();
   // The last step of opening, and the first of closing, both by the class that knows how a device is made current.
   void create_stream();
   void close() noexcept;
@@ -152,6 +161,9 @@ class DriverRuntime : public Runtime {
   void* function(const Launch& launch);
   void start_all(std::span<const Launch> launches);
   void unload_kernels() noexcept;
+
+  bool copies_arrive(int32_t index);
+  Launch exchange_launch(const ExchangeArgs& args) const;
 
   std::map<int32_t, bool> reaches_;
   std::vector<void*> modules_;

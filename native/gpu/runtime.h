@@ -112,7 +112,7 @@ class Runtime {
   // Zeros in the device's memory for kernels of all devices that reach it, for as long as anybody holds it, also when the
   // runtime has gone.
   virtual std::shared_ptr<void> allocate_peer(int64_t bytes, const char* what) = 0;
-  // Whether kernels can read and write such memory of the driver's device `index`; makes it so.
+  // Whether such memory of the driver's device `index`, which may be the same device, can be copied from and to; makes it so.
   virtual bool reaches(int32_t index) = 0;
 
   // Host memory of the three that copy: pinned, or the call waits until it is read or written.

@@ -222,16 +222,20 @@ class CudaRuntime final : public DriverRuntime {
     return {context, [&cuda = cuda_, number](void*) { cuda.cuDevicePrimaryCtxRelease_v2(number); }};
   }
 
+  bool is_there(int32_t index) const { return index >= 0 && static_cast<size_t>(index) < numbers_.size(); }
+  bool is_self(int32_t index) const override { return is_there(index) && numbers_[static_cast<size_t>(index)] == device_number_; }
+  int copies_priority() const override { return -1; }
+  Status enter_peer(int32_t index) const override { return cuda_.cuCtxSetCurrent(reached_.at(index).get()); }
+
   bool enable_peer(int32_t index) override {
-    if (index < 0 || static_cast<size_t>(index) >= numbers_.size()) return false;
+    if (!is_there(index)) return false;
     int other = numbers_[static_cast<size_t>(index)], can = 0;
-    if (other == device_number_) return true;
     if (cuda_.can_access_peer(&can, device_number_, other) != DRIVER_OK || can == 0) return false;
     std::shared_ptr<void> context = hold_context_of(other);
     cuda_.check(make_current(), "reaching another device");  // which holding its context may have changed
     Status status = cuda_.cuCtxEnablePeerAccess(context.get(), 0);
     if (status != DRIVER_OK && status != DRIVER_PEER_ENABLED) return false;
-    reached_.push_back(std::move(context));
+    reached_[index] = std::move(context);
     return true;
   }
 
@@ -263,6 +267,7 @@ class CudaRuntime final : public DriverRuntime {
       dependent = dependent && built_for >= 90;  // or it would not wait for the launch before it
     }
     properties_.dependent_launch = dependent;
+    if (copies_only_) require_streams_that_overlap();
   }
 
   Status load(const Image& image, void** module, std::string* log) override {
@@ -297,7 +302,7 @@ class CudaRuntime final : public DriverRuntime {
   const std::vector<int> numbers_;
   const int device_number_;
   void* context_ = nullptr;
-  std::vector<std::shared_ptr<void>> reached_;  // contexts of other devices: what is allowed would go with them
+  std::map<int32_t, std::shared_ptr<void>> reached_;  // contexts of other devices: what is allowed would go with them
 };
 
 // --- the devices ------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ class HipApi final : public DriverApi {
     if (!library_.find(set_device, "hipSetDevice")) missing = "hipSetDevice";
     if (!library_.find(enable_peer, "hipDeviceEnablePeerAccess")) missing = "hipDeviceEnablePeerAccess";
     if (!library_.find(allocate_flagged, "hipExtMallocWithFlags")) missing = "hipExtMallocWithFlags";
+    library_.find(link_type, "hipExtGetLinkTypeAndHopCount");  // without it there are no peers
     if (!library_.find(properties_, "hipGetDevicePropertiesR0600") && !library_.find(properties_, "hipGetDeviceProperties")) {
       missing = "hipGetDeviceProperties";
     }
@@ -69,6 +70,7 @@ class HipApi final : public DriverApi {
   Status (*set_device)(int device) = nullptr;
   Status (*enable_peer)(int other, unsigned flags) = nullptr;
   Status (*allocate_flagged)(void** memory, size_t bytes, unsigned flags) = nullptr;
+  Status (*link_type)(int device, int other, uint32_t* type, uint32_t* hops) = nullptr;
 
  private:
   std::string no_device() const {
@@ -109,6 +111,7 @@ class HipRuntime final : public DriverRuntime {
         throw Fault{TALARIA_UNSUPPORTED, device_ + " (" + properties_.architecture + ") cannot be used: " + reason +
                                              ". The kernels were built by " + images_compiler};
       }
+      if (copies_only_) require_streams_that_overlap();
     } catch (...) {
       close();
       throw;
@@ -122,18 +125,30 @@ class HipRuntime final : public DriverRuntime {
   }
 
  private:
+  bool is_there(int32_t index) const { return index >= 0 && static_cast<size_t>(index) < numbers_.size(); }
+  bool is_self(int32_t index) const override { return is_there(index) && numbers_[static_cast<size_t>(index)] == device_number_; }
+  Status enter_peer(int32_t index) const override { return hip_.set_device(numbers_[static_cast<size_t>(index)]); }
+
+  // Only GPUs with a link of their own have memory that sees others' writes while kernels run; over PCIe what hipMalloc gives
+  // may lie in caches that see them between kernels only.
+  bool is_linked(int other) const {
+    constexpr uint32_t infinity_fabric = 4;  // HSA_AMD_LINK_INFO_TYPE_XGMI
+    uint32_t type = 0, hops = 0;
+    int can = 0;
+    return other != device_number_ && hip_.link_type != nullptr && hip_.link_type(device_number_, other, &type, &hops) == DRIVER_OK &&
+           type == infinity_fabric && hip_.can_access_peer(&can, device_number_, other) == DRIVER_OK && can != 0;
+  }
   bool enable_peer(int32_t index) override {
-    if (index < 0 || static_cast<size_t>(index) >= numbers_.size()) return false;
-    int other = numbers_[static_cast<size_t>(index)], can = 0;
-    if (other == device_number_) return true;
-    if (hip_.can_access_peer(&can, device_number_, other) != DRIVER_OK || can == 0) return false;
+    if (!is_there(index)) return false;
+    int other = numbers_[static_cast<size_t>(index)];
+    if (!is_linked(other)) return false;
     Status status = hip_.enable_peer(other, 0);
     return status == DRIVER_OK || status == DRIVER_PEER_ENABLED;
   }
-  // What hipMalloc gives is kept in caches that see other devices' writes between kernels only.
   Status allocate_shared(void** memory, size_t bytes) const override {
     constexpr unsigned fine_grained = 1;
-    return hip_.allocate_flagged(memory, bytes, fine_grained);
+    bool linked = std::any_of(numbers_.begin(), numbers_.end(), [&](int other) { return is_linked(other); });
+    return linked ? hip_.allocate_flagged(memory, bytes, fine_grained) : api_.allocate(memory, bytes);
   }
 
   Status load(const Image& image, void** module, std::string*) override {

@@ -18,6 +18,7 @@ class PlanDriver : public Driver {
     p.architecture = "plan";
     p.page_bytes = int64_t{2} << 20;
     p.processors = 1;
+    p.needs = EXCHANGE;  // and so places for rows on their way, and a second queue that carries them
     return p;
   }
   int64_t free_bytes(int32_t) override { return 0; }

@@ -4,7 +4,7 @@
 //   TALARIA_SIMT_DEVICES   how many there are: 1 to 8
 //   TALARIA_SIMT_MEMORY    bytes of each
 //   TALARIA_SIMT_NEEDS     which of Needs they have, as a number
-//   TALARIA_SIMT_PEERS     0: devices do not reach each other's memory
+//   TALARIA_PEERS          0: devices do not reach each other's memory
 //   TALARIA_SIMT_ORDER     forward, reverse or random[:seed]: which threads and blocks go first
 //   TALARIA_SIMT_CHECK     1: after every launch, look whether the kernel wrote outside of an allocation
 #include <algorithm>
@@ -80,8 +80,25 @@ using Allocations = std::map<uint8_t*, Allocation>;
 // Peer memory of all devices, which belongs to none.
 std::mutex peers_mutex;
 Allocations peers;
+std::string peer_harm;  // that was seen when one was freed
 
 int64_t counted(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+// An empty string, or what was written beside the allocation, and by whom.
+std::string harm_by(const std::string& who, const uint8_t* memory, const Allocation& allocation) {
+#if defined(TALARIA_SIMT_ASAN)
+  static_cast<void>(who), static_cast<void>(memory), static_cast<void>(allocation);
+  return {};  // the sanitizer watches the guards
+#else
+  auto whole = [](const uint8_t* begin) {
+    static const std::vector<uint8_t> expected(guard, guard_value);
+    return std::memcmp(begin, expected.data(), guard) == 0;
+  };
+  bool before = whole(memory - guard), behind = whole(memory + allocation.bytes);
+  if (before && behind) return {};
+  return who + (behind ? " wrote before the beginning of '" : " wrote past the end of '") + allocation.what + "'";
+#endif
+}
 
 void free_guarded(uint8_t* memory, int64_t bytes, int32_t index) {
   uint8_t* begin = memory - guard;
@@ -141,8 +158,9 @@ class SimtRuntime : public Runtime {
 
   std::shared_ptr<void> allocate_peer(int64_t bytes, const char* what) override;
   bool reaches(int32_t index) override {
-    bool peers = setting("TALARIA_SIMT_PEERS", 1, 0, 1) != 0;
-    return index >= 0 && index < most_devices && (index == index_ || peers) && (properties_.needs & EXCHANGE) != 0;
+    if (index == index_) return (properties_.needs & SIMDGROUP) == 0;
+    bool peers = setting("TALARIA_PEERS", 1, 0, 1) != 0;
+    return index >= 0 && index < most_devices && peers && (properties_.needs & EXCHANGE) != 0;
   }
 
   void upload(void* target, const void* host, int64_t bytes) override {
@@ -203,6 +221,7 @@ class SimtRuntime : public Runtime {
     check_guards(allocations_);
     std::lock_guard<std::mutex> lock(peers_mutex);
     check_guards(peers);
+    if (!peer_harm.empty()) lose(peer_harm);
   }
 
   int32_t index_;
@@ -262,6 +281,7 @@ std::shared_ptr<void> SimtRuntime::allocate_peer(int64_t bytes, const char* what
   return {begin, [index = index_](void* memory) {
             std::lock_guard<std::mutex> lock(peers_mutex);
             auto at = peers.find(static_cast<uint8_t*>(memory));
+            if (peer_harm.empty()) peer_harm = harm_by("a kernel of some device", at->first, at->second);
             free_guarded(at->first, at->second.bytes, index);
             peers.erase(at);
           }};
@@ -279,22 +299,10 @@ void SimtRuntime::check_range(const void* begin, int64_t bytes, const char* verb
   lose(std::string(verb) + " of " + std::to_string(bytes) + " bytes that are not all in one allocation of the device");
 }
 
-// An empty string, or what was written beside the allocation, and by whom.
 std::string SimtRuntime::harm(const uint8_t* memory, const Allocation& allocation) const {
-#if defined(TALARIA_SIMT_ASAN)
-  static_cast<void>(memory), static_cast<void>(allocation);
-  return {};  // the sanitizer watches the guards
-#else
-  auto whole = [](const uint8_t* begin) {
-    static const std::vector<uint8_t> expected(guard, guard_value);
-    return std::memcmp(begin, expected.data(), guard) == 0;
-  };
-  bool before = whole(memory - guard), behind = whole(memory + allocation.bytes);
-  if (before && behind) return {};
   std::string who = last_kernel_ == nullptr ? "the host" : std::string("kernel ") + last_kernel_;
   if (!check_ && last_kernel_ != nullptr) who += ", or one before it (TALARIA_SIMT_CHECK=1 tells which),";
-  return who + (behind ? " wrote before the beginning of '" : " wrote past the end of '") + allocation.what + "'";
-#endif
+  return harm_by(who, memory, allocation);
 }
 
 void SimtRuntime::launch(const Launch& launch) {

@@ -15,8 +15,7 @@ Locked::Locked(uint64_t handle, bool even_if_lost)
 Device::~Device() { close(); }
 
 bool Device::reaches(const Backend& of, int32_t at) const {
-  if (&of != backend.get() || table().reaches == nullptr) return false;
-  return at == index || table().reaches(object, at) != 0;  // its own memory, however it copies
+  return &of == backend.get() && table().reaches != nullptr && table().reaches(object, at) != 0;
 }
 
 void Device::require_memory(const char* call) const {

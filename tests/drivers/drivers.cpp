@@ -112,6 +112,19 @@ void reaches_the_other(Runtime& runtime) {
   fake("count=2 fail=enable_peer:217");
   second = driver().open(0);
   expect(!second->reaches(1), "peer access that is refused");
+  fake("count=2 arrive=0");
+  second = driver().open(0);
+  expect(!second->reaches(1) && second->reaches(0), "peer access that does not bring what is sent");
+  fake("count=2");
+  setenv("TALARIA_PEERS", "0", 1);
+  second = driver().open(0);
+  expect(!second->reaches(1) && second->reaches(0), "peer access that nobody wants");
+  unsetenv("TALARIA_PEERS");
+#ifdef FAKE_HIP
+  fake("count=2 link=2");
+  second = driver().open(0);
+  expect(!second->reaches(1) && second->allocate_peer(100, "a test") != nullptr, "no link but PCIe");
+#endif
   fake("count=2");
   expect_fault(TALARIA_OUT_OF_MEMORY, KIND ":0 has no room for 2.00 GB (rows)", [&] { other->allocate_peer(2000000000, "rows"); });
 }
@@ -179,7 +192,9 @@ void copies_beside() {
   fake("");
   auto copier = driver().open(0, true);
   int of_copier = live();
-  expect(of_fake<int()>("fake_priority")() == -1, "its stream goes first");
+  auto priorities = [] { return std::string(of_fake<const char*()>("fake_priorities")()); };
+  std::string own = std::strcmp(KIND, "cuda") == 0 ? "-1 0 " : "0 0 ";  // and that of the second stream of the trial
+  expect(priorities() == own, "its stream goes first");
   expect(copier->properties().copy_blocks == 8, "few blocks copy");
   Launch launch = a_launch(1);
   launch.kernel = Kernel::exchange;
@@ -187,8 +202,11 @@ void copies_beside() {
   expect(log_text().find("talaria_exchange") != std::string::npos, "the kernel that copies");
   expect_fault(TALARIA_UNSUPPORTED, "the kernel fill does not run on", [&] { copier->launch(a_launch(1)); });
   copier.reset();
+  fake("overlap=0");
+  expect_fault(TALARIA_UNSUPPORTED, "runs no two kernels at the same time", [] { driver().open(0, true); });
+  fake("");
   auto all = driver().open(0);
-  expect(of_fake<int()>("fake_priority")() == 0 && all->properties().copy_blocks == 64, "one that computes");
+  expect(priorities() == own + own + "0 " && all->properties().copy_blocks == 64, "one that computes");
   expect(live() == of_copier + 1, "the copier loads one module of two");
   all.reset();
   expect(live() == 0, "nothing is left behind");

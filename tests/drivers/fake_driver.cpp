@@ -57,7 +57,7 @@ std::map<void*, size_t>& memory = *new std::map<void*, size_t>();
 std::set<void*>& live = *new std::set<void*>();  // streams, events, modules, graphs
 size_t used = 0;
 Graph* capturing = nullptr;
-int last_priority = 0;  // of a stream
+std::string priorities;  // of streams
 Status sticky = 0;
 thread_local int current = -1;
 
@@ -90,7 +90,7 @@ Status end(const char* member, void* object) {
 
 Status move(const char* member, void* target, const void* source, size_t bytes, void* stream) {
   if (Status status = trouble(member, true)) return status;
-  if (live.count(stream) == 0) return 400;
+  if (stream != nullptr && live.count(stream) == 0) return 400;
   std::memcpy(target, source, bytes);
   return 0;
 }
@@ -100,6 +100,14 @@ void note(const std::string& line) {
     capturing->launches.push_back(line);
   } else {
     log_text += line + "\n";
+  }
+}
+
+// The one kernel whose work is looked at. Streams that do not overlap let a wait end without a signal.
+void exchange(const ExchangeArgs& a) {
+  if (a.wait != nullptr && number("overlap", 1) == 0) a.meetings->failed = 1;
+  for (int i = 0; i < a.copies && number("arrive", 1) != 0; i++) {
+    std::memcpy(a.copy[i].target, a.copy[i].source, static_cast<size_t>(a.header[0] * a.copy[i].row_words) * 4);
   }
 }
 
@@ -114,7 +122,7 @@ std::string launch_text(void* function, const unsigned* grid, const unsigned* bl
 
 // What the test asks.
 FAKE_EXPORT const char* fake_log() { return log_text.c_str(); }
-FAKE_EXPORT int fake_priority() { return last_priority; }
+FAKE_EXPORT const char* fake_priorities() { return priorities.c_str(); }
 FAKE_EXPORT int fake_live() { return static_cast<int>(live.size() + memory.size()); }
 
 Status fake_init(unsigned) { return trouble("init", false); }
@@ -203,19 +211,22 @@ Status fake_launch(void* function, unsigned gx, unsigned gy, unsigned gz, unsign
                    void* stream, void** arguments, void**) {
   if (Status status = trouble("launch", true)) return status;
   if (live.count(stream) == 0) return 400;
+  if (std::strcmp(static_cast<char*>(function), "talaria_exchange") == 0) {
+    exchange(*static_cast<ExchangeArgs*>(arguments[0]));
+  }
   const unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};
   note(launch_text(function, grid, block, shared, arguments));
   return 0;
 }
 
 Status fake_create_stream(void** stream, unsigned, int priority) {
-  last_priority = priority;
+  priorities += std::to_string(priority) + " ";
   return make("create_stream", stream);
 }
 Status fake_destroy_stream(void* stream) { return end("destroy_stream", stream); }
 Status fake_synchronize(void* stream) {
   if (Status status = trouble("synchronize", true)) return status;
-  return live.count(stream) == 0 ? 400 : capturing != nullptr ? 900 : 0;
+  return stream != nullptr && live.count(stream) == 0 ? 400 : capturing != nullptr ? 900 : 0;
 }
 Status fake_begin_capture(void*, int) {
   if (Status status = trouble("begin_capture", true)) return status;
@@ -269,9 +280,13 @@ Status note_peer(int other) {
 }
 
 #ifdef FAKE_HIP
+FAKE_EXPORT Status hipExtGetLinkTypeAndHopCount(int, int, uint32_t* type, uint32_t* hops) {
+  *type = static_cast<uint32_t>(number("link", 4)), *hops = 1;
+  return sticky;
+}
 FAKE_EXPORT Status hipDeviceEnablePeerAccess(int other, unsigned) { return note_peer(other); }
 FAKE_EXPORT Status hipExtMallocWithFlags(void** result, size_t bytes, unsigned flags) {
-  return flags != 1 ? 1 : fake_allocate(result, bytes);
+  return flags != 1 ? 1 : number("link", 4) != 4 ? 2 : fake_allocate(result, bytes);
 }
 FAKE_EXPORT const char* hipGetErrorString(Status) { return "a fake error"; }
 FAKE_EXPORT Status hipRuntimeGetVersion(int* version) { return *version = 60342131, 0; }

@@ -63,7 +63,7 @@ record SimulationReport(String model, List<Row> rows, int prompt, Speeds speeds,
         all.add(
                 computed
                         ? "reading takes 2 operations per weight and token, at the share of --tflops that is given; devices"
-                                + " work at the same time within a layer, from 256 tokens on on one half while the other"
+                                + " work at the same time within a layer, in batches of 256 tokens and more on one half while the other"
                                 + " travels, and layers on different devices on pieces of 128 tokens that follow one"
                                 + " another"
                         : "reading is not estimated: --tflops says what the devices are built for");

@@ -29,7 +29,7 @@ import java.util.stream.Stream;
  * batch.
  *
  * <p>It owns what it allocates on the devices, but neither them nor the model; close it before either. Not for use by
- * several threads at once.
+ * several threads at once; nor are several decoders over the same devices.
  */
 public final class Decoder implements AutoCloseable {
     /** Rows that follow one another through devices with layers of their own: enough to keep each busy. */

@@ -13,6 +13,7 @@ import io.talaria.model.Ways.Way;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -107,9 +108,19 @@ final class Pass implements AutoCloseable {
         composed.get(microBatch).add(new Reloading(device, reloads));
     }
 
-    /** All set out before the first arrives, so that two devices can exchange rows at the same time. */
+    /**
+     * All set out before the first arrives, so that two devices can exchange rows at the same time; so do those that couriers
+     * carry, from all first stops before any second.
+     */
     void travel(List<Trip> trips) {
         trips.forEach(this::depart);
+        int stops = trips.stream()
+                .mapToInt(trip -> ways.of(microBatch, trip).stops().size())
+                .max()
+                .orElse(0);
+        for (int stop = 1; stop < stops; stop++) {
+            carry(trips, stop);
+        }
         trips.stream().map(Trip::to).distinct().forEach(this::cut);
         trips.forEach(this::arrive);
     }
@@ -127,14 +138,24 @@ final class Pass implements AutoCloseable {
             sender.copy(first.places().get(i), 0, rows.source(), 0, rows.rowBytes());
         }
         sender.signal(first.full());
-        for (int i = 1; i < way.stops().size(); i++) {
-            carry(trip, way.stops().get(i - 1), way.stops().get(i));
+    }
+
+    /** Couriers take rows on to a stop, each all of its own in one step. */
+    private void carry(List<Trip> trips, int stop) {
+        Set<Device> begun = new HashSet<>();
+        for (Trip trip : trips) {
+            List<Stop> stops = ways.of(microBatch, trip).stops();
+            if (stop < stops.size()) {
+                Stop to = stops.get(stop);
+                if (begun.add(to.by())) {
+                    cut(to.by());
+                }
+                carry(trip, stops.get(stop - 1), to);
+            }
         }
     }
 
-    /** A courier takes rows on to the next stop. */
     private void carry(Trip trip, Stop from, Stop to) {
-        cut(to.by());
         Step courier = step(to.by());
         courier.await(from.full());
         for (int i = 0; i < trip.rows().size(); i++) {

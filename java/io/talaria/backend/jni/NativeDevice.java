@@ -90,8 +90,8 @@ final class NativeDevice implements Device {
 
     @Override
     public synchronized Optional<Device> courier() {
+        open();
         if (!courierKnown) {
-            courierKnown = true;
             try {
                 courier = courierOpener.get();
             } catch (DeviceException e) {
@@ -99,6 +99,7 @@ final class NativeDevice implements Device {
                     throw e;
                 }
             }
+            courierKnown = true;
         }
         return Optional.ofNullable(courier);
     }
@@ -310,7 +311,7 @@ final class NativeDevice implements Device {
 
     @Override
     public synchronized boolean lost() {
-        return lost;
+        return lost || courier != null && courier.lost();
     }
 
     @Override
@@ -320,13 +321,18 @@ final class NativeDevice implements Device {
             handle = 0;
             leak.closed();
             steps.clear();
-            if (courier != null) {
-                courier.close();
+            try {
+                if (courier != null) {
+                    courier.close();
+                }
+            } finally {
+                int code = Native.talaria_device_close(closing, status.buffer());
+                // Steps of others keep those that they use.
+                NativeStatus ignored = new NativeStatus();
+                ownerless.forEach(tensor -> Native.talaria_tensor_free(0, tensor, ignored.buffer()));
+                ownerless.clear();
+                status.check(code);
             }
-            status.check(Native.talaria_device_close(closing, status.buffer()));
-            // Steps of others keep those that they use.
-            ownerless.forEach(tensor -> Native.talaria_tensor_free(0, tensor, status.buffer()));
-            ownerless.clear();
         }
     }
 

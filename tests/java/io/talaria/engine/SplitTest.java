@@ -130,7 +130,7 @@ class SplitTest {
                 TwoDevices.class.getName(),
                 backend);
         builder.environment().put(variable, value);
-        builder.environment().put("TALARIA_SIMT_PEERS", peers); // whether they reach each other
+        builder.environment().put("TALARIA_PEERS", peers); // whether they reach each other
         Process process = builder.redirectErrorStream(true).start();
         String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         int code = process.waitFor();

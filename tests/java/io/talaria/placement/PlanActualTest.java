@@ -54,8 +54,9 @@ class PlanActualTest {
             String device, SyntheticShape shape, Recipe recipe, int context, int slots, TensorType kv, boolean int8) {
         PlanSetting setting() {
             EngineOptions engine = new EngineOptions(context, slots);
+            int rows = device.contains(",") && int8 ? 300 : 64; // many go in two halves
             DecoderOptions options = DecoderOptions.of(
-                    int8 ? Activations.INT8 : Activations.HALF, kv, DecoderOptions.blocksFor(context) * slots, 64);
+                    int8 ? Activations.INT8 : Activations.HALF, kv, DecoderOptions.blocksFor(context) * slots, rows);
             return new PlanSetting(options, decoder -> Engine.prepare(decoder, engine), Optional.empty());
         }
     }
@@ -259,6 +260,44 @@ class PlanActualTest {
                             any >= exact && any <= exact + exact / 50 + (64 << 10), any + " where it takes " + exact);
                 }
             }
+        }
+    }
+
+    /** Nor over two, whose rows travel in two halves, by couriers. */
+    @Test
+    void theStandInForAnyGpuIsNeverUnderOverTwo() throws IOException {
+        List<String> two = List.of("simt:0", "simt:0");
+        Assumptions.assumeTrue(
+                devices().contains("simt:0"), "not tested: there is no emulator, whose devices are as GPUs are");
+        List<PlanDevice> present = PlanDevice.present(two, OpenOptions.DEFAULT, PlanActualTest::unknown)
+                .orElseThrow();
+        List<PlanDevice> any = Stream.of(1, 2)
+                .flatMap(i -> PlanDevice.of(GpuCatalogue.named("NVIDIA H200")).stream())
+                .toList();
+        SyntheticShape wide = new SyntheticShape("wide", 256, 3, 12, 4, 64, 1280, 8, 2, 512, 8192);
+        for (Split split : List.of(Split.EXPERTS, Split.FFN, Split.TENSOR)) {
+            List<Long> exact = uses(wide, present, split);
+            List<Long> planned = uses(wide, any, split);
+            for (int i = 0; i < 2; i++) {
+                long least = exact.get(i);
+                assertTrue(
+                        planned.get(i) >= least && planned.get(i) <= least + least / 50 + (64 << 10),
+                        split + ", device " + i + ": " + planned.get(i) + " where it takes " + least);
+            }
+        }
+    }
+
+    private static List<Long> uses(SyntheticShape shape, List<PlanDevice> devices, Split split) throws IOException {
+        DecoderOptions options =
+                DecoderOptions.of(Activations.INT8, TensorType.F16, DecoderOptions.blocksFor(600), 300);
+        PlanSetting setting = new PlanSetting(
+                options, decoder -> Engine.prepare(decoder, new EngineOptions(600, 1)), Optional.empty());
+        try (Model model = SyntheticModel.open(shape, Recipe.Q8_0)) {
+            return new Planner(model, devices, new Places.By(split))
+                    .plan(setting).shares().stream()
+                            .map(Share::use)
+                            .map(use -> use.weights() + use.kv() + use.scratch())
+                            .toList();
         }
     }
 
