@@ -432,14 +432,18 @@ public final class Decoder implements AutoCloseable {
         int firstBytes = Math.min(rows, inFirst) * rowBytes;
         List<Runnable> waits = new ArrayList<>();
         waits.add(() -> {
-            part.device().read(tensor.apply(part.workspace(0)), 0, received.slice(0, firstBytes));
+            part.device().read(tensor.apply(part.workspace(0)), 0, received(0, firstBytes));
             if (firstBytes < bytes) {
-                part.device().read(tensor.apply(part.workspace(1)), 0, received.slice(firstBytes, bytes - firstBytes));
+                part.device().read(tensor.apply(part.workspace(1)), 0, received(firstBytes, bytes - firstBytes));
             }
         });
         queues().filter(queue -> queue != part.device()).forEach(queue -> waits.add(queue::sync));
         wait(waits);
-        return received.slice().order(ByteOrder.LITTLE_ENDIAN);
+        return received(0, bytes);
+    }
+
+    private ByteBuffer received(int from, int bytes) {
+        return received.slice(from, bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
     private DecoderPart last() {
