@@ -135,7 +135,7 @@ stage_java() {
   local result
   rm -rf target/surefire-reports
   fresh_cmake target/native
-  maven ${all:+-Dtalaria.all=true} -Dcmake.args='-DTALARIA_TESTS=OFF -DTALARIA_SIMT=ON -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF' verify
+  maven ${all:+-Dtalaria.all=true} -Dcmake.args='-DTALARIA_TESTS=OFF -DTALARIA_SIMT=32 -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF' verify
   result=$?
   reports=(target/surefire-reports/TEST-*.xml)
   return $result

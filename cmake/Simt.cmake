@@ -27,7 +27,7 @@ function(talaria_simt name lanes)
   if(NOT APPLE)
     target_link_options(talaria_${name} PRIVATE -Wl,-z,nodelete)  # its threads live as long as the process
   endif()
-  if(NOT TALARIA_SIMT)
+  if(NOT TALARIA_SIMT OR (TALARIA_SIMT STREQUAL 32 AND NOT lanes EQUAL 32))
     set_target_properties(talaria_${name} talaria_${name}_objects PROPERTIES EXCLUDE_FROM_ALL ON)
   endif()
 endfunction()
