@@ -173,7 +173,7 @@ stage_native() {
 
 # The GPU kernels, on the emulator.
 stage_simt() {
-  native_tests build/tests "-R $emulated" -DTALARIA_SANITIZE= -DTALARIA_SIMT=ON
+  native_tests build/tests "-R $emulated${all:+|^all_ops_simt}" -DTALARIA_SANITIZE= -DTALARIA_SIMT=ON
 }
 
 # The Metal kernels on the emulator, and what Apple's compilers will say of the sources, as far as clang can tell.
