@@ -75,11 +75,24 @@ function(talaria_wants_volta result)
   endif()
 endfunction()
 
+set(TALARIA_NVCC_FLAGS -std=c++17 -fmad=false -allow-unsupported-compiler)
+
+# talaria_ptx_command(ARCH SOURCE OUTPUT RESULT): what makes PTX of a source, which is clang for Volta.
+function(talaria_ptx_command arch source output result)
+  if(arch LESS 75)
+    set(command ${TALARIA_CLANG} -x cuda --cuda-device-only -nocudainc -nocudalib --cuda-path=/nonexistent --cuda-gpu-arch=sm_${arch}
+      -Xclang -target-feature -Xclang +ptx74 -std=c++17 -O3 -ffp-contract=off -Wall -Wno-pass-failed -S)
+  else()
+    set(command ${TALARIA_NVCC} -ptx -arch=compute_${arch} ${TALARIA_NVCC_FLAGS})
+  endif()
+  set(${result} ${command} -MD -MF ${output}.d -o ${output} ${source} PARENT_SCOPE)
+endfunction()
+
 function(talaria_cuda_backend)
   talaria_cuda_targets(real ptx)
   set(folder ${CMAKE_BINARY_DIR}/cuda)
   file(MAKE_DIRECTORY ${folder})
-  set(flags -std=c++17 -fmad=false -allow-unsupported-compiler -Xptxas -v)
+  set(flags ${TALARIA_NVCC_FLAGS} -Xptxas -v)
   if(TALARIA_NVCC_VERSION VERSION_GREATER_EQUAL 13)  # what 12 compresses so, only its later drivers read
     list(APPEND flags -compress-mode=size)
   endif()
@@ -109,10 +122,8 @@ function(talaria_cuda_backend)
     endif()
     if(volta AND TALARIA_CLANG_VERSION AND NOT name MATCHES "_(mma|sm90|mfma|wmma)$")
       set(output ${folder}/${name}.sm_70.ptx)
-      talaria_kernel(${output} ${folder}/${name}.sm_70.txt ${source}
-        ${TALARIA_CLANG} -x cuda --cuda-device-only -nocudainc -nocudalib --cuda-path=/nonexistent --cuda-gpu-arch=sm_70
-        -Xclang -target-feature -Xclang +ptx74 -std=c++17 -O3 -ffp-contract=off -Wall -Wno-pass-failed -S
-        -MD -MF ${output}.d -o ${output} ${source})
+      talaria_ptx_command(70 ${source} ${output} command)
+      talaria_kernel(${output} ${folder}/${name}.sm_70.txt ${source} ${command})
       list(APPEND entries "${name}|sm_70|${output}")
     endif()
   endforeach()

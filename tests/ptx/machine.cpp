@@ -1,0 +1,416 @@
+#include "machine.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+#include <thread>
+
+namespace ptx {
+namespace {
+
+const bool counting = std::getenv("TALARIA_PTX_REPORT") != nullptr;
+const bool reversed = std::getenv("TALARIA_PTX_ORDER") != nullptr && std::strcmp(std::getenv("TALARIA_PTX_ORDER"), "reverse") == 0;
+
+std::mutex counts_mutex;
+std::map<std::string, Counts>& counts_of_all = *new std::map<std::string, Counts>();
+
+std::string text_of(uint64_t number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(number));
+  return text;
+}
+
+}  // namespace
+
+void Counts::add(const Counts& other) {
+  launches += other.launches, blocks += other.blocks, warps += other.warps;
+  for (int i = 0; i < 8; i++) instructions[i] += other.instructions[i];
+  global_requests += other.global_requests, global_bytes += other.global_bytes, global_sectors += other.global_sectors;
+  shared_requests += other.shared_requests, shared_turns += other.shared_turns, shared_least_turns += other.shared_least_turns;
+}
+
+// --- control flow -------------------------------------------------------------------------------------------------------
+
+Warp::Warp(Block& block, uint32_t first_thread, uint32_t threads)
+    : block_(block),
+      kernel_(block.kernel),
+      file_(block.registers.data() + first_thread / lanes * kernel_.file_bytes),
+      predicates_(block.predicates.data() + first_thread / lanes * static_cast<size_t>(kernel_.predicates)),
+      first_thread_(first_thread),
+      live_(threads >= lanes ? ~0u : (1u << threads) - 1) {
+  if (kernel_.code.empty()) live_ = 0;
+  groups_.push_back({0, live_, Wait::NONE});
+}
+
+// The group that is behind runs, so that all meet where ways join.
+void Warp::run() {
+  for (;;) {
+    Group* next = nullptr;
+    for (Group& g : groups_) {
+      if (g.wait == Wait::NONE && (next == nullptr || g.at < next->at)) next = &g;
+    }
+    if (next == nullptr) break;
+    Group group = *next;
+    uint32_t stop = UINT32_MAX;
+    std::erase_if(groups_, [&](const Group& g) {
+      if (g.wait == Wait::BLOCK || g.at != group.at) return false;
+      group.mask |= g.mask;
+      return true;
+    });
+    for (const Group& g : groups_) {
+      if (g.wait != Wait::BLOCK && g.at > group.at) stop = std::min(stop, g.at);
+    }
+    run_group(group, stop);
+  }
+  for (const Group& g : groups_) {
+    if (g.wait == Wait::WARP) {
+      trap(kernel_.code[g.at], "lanes " + text_of(g.mask) + " of " + text_of(live_) + " wait for the others, which do not come");
+    }
+  }
+}
+
+void Warp::run_group(Group group, uint32_t stop) {
+  uint32_t at = group.at, mask = group.mask;
+  const Instruction* code = kernel_.code.data();
+  auto leave = [&](Wait wait) { groups_.push_back({at, mask, wait}); };
+  for (;;) {
+    if (at >= stop) return leave(Wait::NONE);
+    const Instruction& i = code[at];
+    uint32_t active = mask;
+    if (i.guard >= 0) active &= i.guard_negated ? ~predicates_[i.guard] : predicates_[i.guard];
+    if (i.flow == Flow::WARP && active != live_) {
+      if (active != mask) trap(i, "part of a warp runs what all have to");
+      return leave(Wait::WARP);
+    }
+    block_.counts.instructions[static_cast<int>(i.kind)]++;
+    switch (i.flow) {
+      case Flow::NEXT:
+      case Flow::WARP:
+        if (active != 0) i.run(*this, i, active);
+        at++;
+        break;
+      case Flow::BRANCH:
+        if (active == mask) {
+          at = i.target;
+        } else if (active == 0) {
+          at++;
+        } else {
+          groups_.push_back({i.target, active, Wait::NONE});
+          mask &= ~active;
+          at++;
+          return leave(Wait::NONE);
+        }
+        // A jump may pass others.
+        for (const Group& g : groups_) {
+          if (g.wait != Wait::BLOCK && g.at <= at) return leave(Wait::NONE);
+        }
+        break;
+      case Flow::EXIT:
+        live_ &= ~active;
+        mask &= ~active;
+        if (mask == 0) return;
+        at++;
+        break;
+      case Flow::BLOCK_BARRIER:
+        if (active != mask) trap(i, "a barrier under a condition that not all lanes meet");
+        at++;
+        return leave(Wait::BLOCK);
+    }
+  }
+}
+
+void Warp::pass_barrier() {
+  Group all = groups_.front();
+  for (const Group& g : groups_) {
+    if (g.at != all.at) trap(kernel_.code[g.at - 1], "lanes of a warp wait at different barriers");
+    all.mask |= g.mask;
+  }
+  if (all.mask != live_) trap(kernel_.code[all.at - 1], "lanes have ended that others wait for");
+  all.wait = Wait::NONE;
+  groups_.assign(1, all);
+}
+
+void Warp::trap(const Instruction& i, const std::string& what) const {
+  const auto index = static_cast<size_t>(&i - kernel_.code.data());
+  throw Trap(kernel_.name + ", block " + std::to_string(block_.number) + ", threads from " + std::to_string(first_thread_) + ": " + what +
+             ": " + kernel_.text[index] + " (" + kernel_.file + ", line " + std::to_string(i.text) + ")");
+}
+
+// --- memory -------------------------------------------------------------------------------------------------------------
+
+void Warp::locate(const Instruction& i, uint32_t mask, Operand base, bool writes, uint8_t* where[lanes]) {
+  uint64_t address[lanes];
+  const auto offset = static_cast<uint64_t>(i.offset);
+  if (base.wide) {
+    const uint64_t* from = wide(base);
+    each(mask, [&](int l) { address[l] = from[l] + offset; });
+  } else {
+    const uint32_t* from = narrow(base);
+    each(mask, [&](int l) { address[l] = from[l] + offset; });
+  }
+  const uint64_t bytes = static_cast<uint64_t>(i.bytes) * i.vector;
+  Space space = i.space;
+  uint8_t* memory = nullptr;
+  uint64_t size = 0;
+  switch (space) {
+    case Space::PARAMETER:
+      memory = const_cast<uint8_t*>(block_.launch.parameters.data()), size = block_.launch.parameters.size();
+      break;
+    case Space::BLOCK:
+      memory = block_.shared.data(), size = block_.shared.size();
+      break;
+    case Space::THREAD:
+      memory = block_.local.data(), size = kernel_.local_bytes;
+      break;
+    default:
+      break;
+  }
+  if (memory == nullptr && (space == Space::GENERIC || space == Space::GRID)) {
+    if (space == Space::GENERIC && block_.has_shared(address[std::countr_zero(mask)], bytes)) {  // by an atomic operation alone
+      if (!i.exempt) trap(i, "an access that does not say that it is of block memory");
+    } else {
+      check_global(i, mask, writes, address);
+    }
+    each(mask, [&](int l) { where[l] = reinterpret_cast<uint8_t*>(address[l]); });
+    return;
+  }
+  each(mask, [&](int l) {
+    if (address[l] > size || size - address[l] < bytes || address[l] % bytes != 0) {
+      trap(i, "lane " + std::to_string(l) + " touches " + std::to_string(bytes) + " bytes at " + text_of(address[l]) + " of " + std::to_string(size));
+    }
+    where[l] = memory + address[l];
+    if (space == Space::THREAD) where[l] += (first_thread_ + static_cast<uint32_t>(l)) * kernel_.local_bytes;
+  });
+  if (space == Space::BLOCK) {
+    if (counting) count_access(i, mask, address);
+    check_shared(i, mask, writes, address);
+  }
+}
+
+void Warp::check_shared(const Instruction& i, uint32_t mask, bool writes, const uint64_t* address) {
+  const uint32_t bytes = static_cast<uint32_t>(i.bytes) * i.vector, now = block_.barriers;
+  rewrites_ = 0;
+  each(mask, [&](int l) {
+    const auto thread = static_cast<uint16_t>(first_thread_ + static_cast<uint32_t>(l));
+    // Whether what another thread did at `then` may still be under way.
+    auto meets = [&](uint32_t then, uint16_t other, uint32_t its_meetings) {
+      return then == now && other != thread && (other / lanes != thread / lanes || its_meetings == meetings_);
+    };
+    for (uint64_t byte = address[l]; byte < address[l] + bytes; byte += 4 - byte % 4) {
+      Block::SharedWord& word = block_.shared_words[byte / 4];
+      const uint64_t part = std::min<uint64_t>(4 - byte % 4, address[l] + bytes - byte);
+      const auto touched = static_cast<uint8_t>(((1u << part) - 1) << byte % 4);
+      if ((word.written & touched) != 0 && meets(word.written_at, word.writer, word.writer_meetings)) {
+        if (writes) {
+          rewrites_ |= 1u << l;
+          continue;
+        }
+        trap(i, "a race: thread " + std::to_string(thread) + " reads what thread " +
+                    std::to_string(word.writer) + " wrote, at " + text_of(byte) + ", without a barrier between them");
+      }
+      if (!writes) {
+        const bool fresh = word.read_at != now;
+        word.readers = !fresh && (word.readers || word.reader != thread);
+        word.reading_warps = !fresh && (word.reading_warps || word.reader / lanes != thread / lanes);
+        word.read_at = now, word.reader = thread, word.reader_meetings = meetings_;
+        continue;
+      }
+      const bool other_warp = word.read_at == now && (word.reading_warps || word.reader / lanes != thread / lanes);
+      const bool other_lane = word.read_at == now && (word.readers || word.reader != thread) && word.reader_meetings == meetings_;
+      if (bytes >= 4 && (other_warp || other_lane)) {
+        trap(i, "a race: thread " + std::to_string(thread) + " writes what thread " + std::to_string(word.reader) +
+                    " and others read, at " + text_of(byte) + ", without a barrier between them");
+      }
+      const bool same = word.written_at == now && word.writer_meetings == meetings_;
+      word.written = static_cast<uint8_t>(same ? word.written | touched : touched);
+      word.written_at = now, word.writer = thread, word.writer_meetings = meetings_;
+    }
+  });
+}
+
+void Warp::check_rewrite(const Instruction& i, int lane, const uint8_t* where, const void* value, size_t bytes) const {
+  if ((rewrites_ >> lane & 1) == 0 || std::memcmp(where, value, bytes) == 0) return;
+  trap(i, "a race: lane " + std::to_string(lane) + " writes another value than a thread before it, without a barrier between them");
+}
+
+void Warp::check_global(const Instruction& i, uint32_t mask, bool writes, const uint64_t* address) {
+  const uint64_t bytes = static_cast<uint64_t>(i.bytes) * i.vector;
+  const Launch& launch = block_.launch;
+  const uint64_t self = author(launch.number, block_.number);
+  if (counting) count_access(i, mask, address);
+  each(mask, [&](int l) {
+    const uint64_t a = address[l];
+    const uint8_t* local = block_.local.data();
+    if (i.space == Space::GENERIC && a >= reinterpret_cast<uintptr_t>(local) && a < reinterpret_cast<uintptr_t>(local + block_.local.size())) return;
+    if (last_ == nullptr || a < last_->begin || a + bytes > last_->end || last_generation_ != Memory::all().generation()) {
+      last_generation_ = Memory::all().generation();
+      last_ = Memory::all().find(a, bytes);
+    }
+    if (last_ == nullptr || a % bytes != 0) {
+      std::string what = last_ == nullptr ? " bytes that nobody allocated at " : " bytes at an odd address, ";
+      last_ = nullptr;
+      trap(i, "lane " + std::to_string(l) + (writes ? " writes " : " reads ") + std::to_string(bytes) + what + text_of(a));
+    }
+    if (last_->host || i.exempt) return;
+    const bool early = launch.running_since != 0 && (waited_ >> l & 1) == 0;
+    for (uint64_t byte = a; byte < a + bytes; byte += 4) {
+      Word& word = last_->words[(byte - last_->begin) / 4];
+      const uint64_t writer = word.writer.load(std::memory_order_relaxed), reader = word.reader.load(std::memory_order_relaxed);
+      if (early && (launch_of(writer) >= launch.running_since || (writes && launch_of(reader) >= launch.running_since))) {
+        trap(i, std::string("before it has waited, a launch ") + (writes ? "writes" : "reads") + " what launches before it may still use, at " + text_of(byte));
+      }
+      const bool race = (launch_of(writer) == launch.number && writer != self && i.bytes >= 4) ||
+                        (writes && i.bytes >= 4 && launch_of(reader) == launch.number && reader != self);
+      if (race) {
+        trap(i, "a race: block " + std::to_string(block_.number) + (writes ? " writes" : " reads") + " what block " +
+                    std::to_string(static_cast<uint32_t>(launch_of(writer) == launch.number ? writer : reader)) + " of the same launch uses, at " + text_of(byte));
+      }
+      (writes ? word.writer : word.reader).store(self, std::memory_order_relaxed);
+    }
+  });
+}
+
+void Warp::count_access(const Instruction& i, uint32_t mask, const uint64_t* address) {
+  const uint64_t bytes = static_cast<uint64_t>(i.bytes) * i.vector;
+  Counts& counts = block_.counts;
+  if (i.space == Space::BLOCK) {
+    // Lanes go together as many as have 128 bytes; in each turn, each of the 32 banks gives one word.
+    const int together = bytes <= 4 ? 32 : static_cast<int>(128 / bytes);
+    counts.shared_requests++;
+    for (int first = 0; first < lanes; first += together) {
+      std::set<uint64_t> words;
+      for (int l = first; l < first + together; l++) {
+        if ((mask >> l & 1) == 0) continue;
+        for (uint64_t byte = address[l] / 4 * 4; byte < address[l] + bytes; byte += 4) words.insert(byte / 4);
+      }
+      int in_bank[32] = {}, most = 0;
+      for (uint64_t word : words) most = std::max(most, ++in_bank[word % 32]);
+      counts.shared_turns += static_cast<uint64_t>(most);
+      counts.shared_least_turns += !words.empty();
+    }
+    return;
+  }
+  std::set<uint64_t> sectors;
+  each(mask, [&](int l) {
+    for (uint64_t sector = address[l] / 32; sector <= (address[l] + bytes - 1) / 32; sector++) sectors.insert(sector);
+  });
+  counts.global_requests++;
+  counts.global_bytes += bytes * static_cast<uint64_t>(std::popcount(mask));
+  counts.global_sectors += sectors.size();
+}
+
+// --- blocks and launches ------------------------------------------------------------------------------------------------
+
+Block::Block(const Launch& l) : launch(l), kernel(*l.kernel), threads(l.threads[0] * l.threads[1] * l.threads[2]) {
+  const size_t warps = (threads + lanes - 1) / lanes;
+  shared.resize(kernel.shared_bytes + l.dynamic_shared_bytes);
+  shared_words.resize(shared.size() / 4 + 1);
+  local.resize(static_cast<size_t>(kernel.local_bytes) * warps * lanes);
+  registers.resize(warps * kernel.file_bytes);
+  predicates.resize(warps * static_cast<size_t>(kernel.predicates));
+}
+
+void Block::begin(const uint32_t index[3]) {
+  std::fill(shared.begin(), shared.end(), uint8_t{0xa5});  // nobody may count on zeros
+  const size_t warps = (threads + lanes - 1) / lanes;
+  for (size_t w = 0; w < warps; w++) {
+    uint8_t* file = registers.data() + w * kernel.file_bytes;
+    for (auto& [place, value] : kernel.constants) {
+      for (int l = 0; l < lanes; l++) {
+        if (place.wide) {
+          reinterpret_cast<uint64_t*>(file + place.row)[l] = value;
+        } else {
+          reinterpret_cast<uint32_t*>(file + place.row)[l] = static_cast<uint32_t>(value);
+        }
+      }
+    }
+    for (auto& [place, which] : kernel.specials) {
+      for (uint32_t l = 0; l < lanes; l++) {
+        const uint32_t thread = static_cast<uint32_t>(w) * lanes + l, x = launch.threads[0], y = launch.threads[1];
+        const uint32_t values[] = {thread % x, thread / x % y, thread / x / y, index[0], index[1], index[2],
+                                   launch.threads[0], launch.threads[1], launch.threads[2], launch.grid[0], launch.grid[1], launch.grid[2],
+                                   l, static_cast<uint32_t>(w)};
+        reinterpret_cast<uint32_t*>(file + place.row)[l] = values[which];
+      }
+    }
+  }
+}
+
+void Block::run(uint32_t n, const uint32_t index[3]) {
+  number = n;
+  barriers++;
+  begin(index);
+  std::vector<Warp> warps;
+  for (uint32_t first = 0; first < threads; first += lanes) warps.emplace_back(*this, first, std::min<uint32_t>(lanes, threads - first));
+  counts.blocks++;
+  counts.warps += warps.size();
+  for (;;) {
+    for (size_t w = 0; w < warps.size(); w++) warps[reversed ? warps.size() - 1 - w : w].run();
+    size_t ended = 0;
+    for (Warp& w : warps) ended += w.ended();
+    if (ended == warps.size()) return;
+    if (ended != 0) throw Trap(kernel.name + ", block " + std::to_string(n) + ": warps have ended that others wait for at a barrier");
+    barriers++;
+    for (Warp& w : warps) w.pass_barrier();
+  }
+}
+
+void run(const Launch& launch) {
+  const uint64_t blocks = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2];
+  std::atomic<uint64_t> next{0};
+  std::mutex mutex;
+  Counts counts;
+  std::string trapped;
+  auto work = [&] {
+    Block block(launch);
+    try {
+      for (uint64_t b; (b = next++) < blocks;) {
+        const auto n = static_cast<uint32_t>(reversed ? blocks - 1 - b : b);
+        const uint32_t index[] = {n % launch.grid[0], n / launch.grid[0] % launch.grid[1], n / launch.grid[0] / launch.grid[1]};
+        block.run(n, index);
+      }
+    } catch (const Trap& trap) {
+      next = blocks;
+      std::lock_guard<std::mutex> lock(mutex);
+      if (trapped.empty()) trapped = trap.what();
+    }
+    std::lock_guard<std::mutex> lock(mutex);
+    counts.add(block.counts);
+  };
+  std::vector<std::thread> helpers;
+  const uint64_t most = std::max(1u, std::thread::hardware_concurrency());
+  for (uint64_t t = 1; t < std::min(most, blocks / 4); t++) helpers.emplace_back(work);
+  work();
+  for (std::thread& helper : helpers) helper.join();
+  counts.launches = 1;
+  if (counting) {
+    std::lock_guard<std::mutex> lock(counts_mutex);
+    counts_of_all[launch.kernel->name].add(counts);
+  }
+  if (!trapped.empty()) throw Trap(trapped);
+}
+
+std::string report() {
+  std::lock_guard<std::mutex> lock(counts_mutex);
+  std::string text;
+  for (auto& [name, c] : counts_of_all) {
+    uint64_t all = 0;
+    for (uint64_t n : c.instructions) all += n;
+    char line[400];
+    std::snprintf(line, sizeof line, "| %s | %llu | %llu | %llu | %llu | %llu | %.2f | %llu | %.2f |\n", name.c_str(),
+                  static_cast<unsigned long long>(c.launches), static_cast<unsigned long long>(c.warps),
+                  static_cast<unsigned long long>(all), static_cast<unsigned long long>(c.instructions[static_cast<int>(Class::MATRIX)]),
+                  static_cast<unsigned long long>(c.global_bytes),
+                  c.global_bytes == 0 ? 0 : static_cast<double>(c.global_sectors) * 32 / static_cast<double>(c.global_bytes),
+                  static_cast<unsigned long long>(c.shared_requests),
+                  c.shared_least_turns == 0 ? 0 : static_cast<double>(c.shared_turns) / static_cast<double>(c.shared_least_turns));
+    text += line;
+  }
+  if (text.empty()) return text;
+  return "| kernel | launches | warps | instructions | of matrices | bytes of global memory | read or written x | accesses of block memory | turns x |\n"
+         "|---|---|---|---|---|---|---|---|---|\n" + text;
+}
+
+}  // namespace ptx

@@ -1,0 +1,20 @@
+// Instructions of the matrix units, by the layouts of fragments that the PTX ISA gives, section "Warp Level Matrix
+// Instructions". They are written from there alone, and not from tests/simt/matrix.cpp, which they are a check of.
+#pragma once
+
+#include "module.hpp"
+
+namespace ptx {
+
+struct MatrixOperation {
+  const char* name;
+  Run run;
+  bool loads;  // ldmatrix
+};
+const std::vector<MatrixOperation>& matrix_operations();
+
+// float16, of which the low 16 bits of a word count.
+inline float half_value(uint32_t bits) { return static_cast<float>(__builtin_bit_cast(_Float16, static_cast<uint16_t>(bits))); }
+inline uint32_t half_bits(float v) { return __builtin_bit_cast(uint16_t, static_cast<_Float16>(v)); }
+
+}  // namespace ptx
