@@ -53,16 +53,8 @@ void Warp::run() {
     }
     if (next == nullptr) break;
     Group group = *next;
-    uint32_t stop = UINT32_MAX;
-    std::erase_if(groups_, [&](const Group& g) {
-      if (g.wait == Wait::BLOCK || g.at != group.at) return false;
-      group.mask |= g.mask;
-      return true;
-    });
-    for (const Group& g : groups_) {
-      if (g.wait != Wait::BLOCK && g.at > group.at) stop = std::min(stop, g.at);
-    }
-    run_group(group, stop);
+    groups_.erase(groups_.begin() + (next - groups_.data()));
+    run_group(group);
   }
   for (const Group& g : groups_) {
     if (g.wait == Wait::WARP) {
@@ -71,10 +63,27 @@ void Warp::run() {
   }
 }
 
-void Warp::run_group(Group group, uint32_t stop) {
-  uint32_t at = group.at, mask = group.mask;
+// Where the first group behind `at` is.
+uint32_t Warp::next_group(uint32_t at) const {
+  uint32_t next = UINT32_MAX;
+  for (const Group& g : groups_) {
+    if (g.wait != Wait::BLOCK && g.at >= at) next = std::min(next, g.at);
+  }
+  return next;
+}
+
+void Warp::run_group(Group group) {
+  uint32_t at = group.at, mask = group.mask, stop = next_group(at);
   const Instruction* code = kernel_.code.data();
-  auto leave = [&](Wait wait) { groups_.push_back({at, mask, wait}); };
+  // With those that are there already, if so.
+  auto leave = [&](Wait wait) {
+    for (Group& g : groups_) {
+      if (g.at != at || g.wait == Wait::BLOCK || wait == Wait::BLOCK) continue;
+      g.mask |= mask, g.wait = Wait::NONE;
+      return;
+    }
+    groups_.push_back({at, mask, wait});
+  };
   for (;;) {
     if (at >= stop) return leave(Wait::NONE);
     const Instruction& i = code[at];
@@ -97,14 +106,15 @@ void Warp::run_group(Group group, uint32_t stop) {
         } else if (active == 0) {
           at++;
         } else {
-          groups_.push_back({i.target, active, Wait::NONE});
-          mask &= ~active;
-          at++;
+          const uint32_t stay = mask & ~active;
+          mask = active, at = i.target;
+          leave(Wait::NONE);
+          mask = stay, at = static_cast<uint32_t>(&i - code) + 1;
           return leave(Wait::NONE);
         }
-        // A jump may pass others.
-        for (const Group& g : groups_) {
-          if (g.wait != Wait::BLOCK && g.at <= at) return leave(Wait::NONE);
+        stop = next_group(at);
+        for (const Group& g : groups_) {  // that a jump has passed
+          if (g.wait == Wait::NONE && g.at <= at) return leave(Wait::NONE);
         }
         break;
       case Flow::EXIT:

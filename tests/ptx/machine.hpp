@@ -68,7 +68,8 @@ class Warp {
     Wait wait;
   };
 
-  void run_group(Group group, uint32_t stop);
+  void run_group(Group group);
+  uint32_t next_group(uint32_t at) const;
   void check_shared(const Instruction& instruction, uint32_t mask, bool writes, const uint64_t* address);
   void check_global(const Instruction& instruction, uint32_t mask, bool writes, const uint64_t* address);
   void count_access(const Instruction& instruction, uint32_t mask, const uint64_t* address);
