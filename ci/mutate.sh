@@ -44,7 +44,7 @@ build() { cmake --build "$tree/build" --target "$@" >"$log" 2>&1; }
 # test_with BACKEND NEEDS ORDER FILTER: 0 if all cases pass. A bug may make a kernel run for ever.
 test_with() {
   (
-    TALARIA_SIMT_NEEDS=$2 TALARIA_SIMT_ORDER=$3 timeout 300 "$tree/build/tests/kernels/ops" "$tree/build/lib/libtalaria_$1".* \
+    LD_LIBRARY_PATH=$tree/build/tests/ptx TALARIA_SIMT_NEEDS=$2 TALARIA_SIMT_ORDER=$3 TALARIA_PTX_ORDER=$3 timeout 300 "$tree/build/tests/kernels/ops" "$tree/build/lib/libtalaria_$1".* \
       --short --first --no-replay --filter "$4" >"$log" 2>&1
     exit $?
   ) 2>/dev/null
@@ -97,14 +97,26 @@ for bug in "$root"/tests/kernels/mutations/*.txt; do
   fi
   bugs+=("$bug")
 done
-backends=(simt)
+targets=(talaria_simt) options=(-DCMAKE_BUILD_TYPE=Release) kept=()
 for bug in "${bugs[@]}"; do
-  if [ "$(field backend)" = simt64 ]; then backends=(simt simt64); fi
+  backend=$(field backend)
+  case $backend in
+    ptx_*)
+      if ! command -v nvcc >/dev/null; then
+        printf '%s is left out, as there is no nvcc\n' "$(basename "$bug" .txt)" >&2
+        continue
+      fi
+      targets+=("talaria_$backend" ptx_driver) options+=(-DTALARIA_PTX=ON)
+      ;;
+    ?*) targets+=("talaria_$backend") ;;
+  esac
+  kept+=("$bug")
 done
+bugs=("${kept[@]}")
 generator=''
 command -v ninja >/dev/null && generator='-G Ninja'
 # shellcheck disable=SC2086
-if ! cmake $generator -S "$tree" -B "$tree/build" -DCMAKE_BUILD_TYPE=Release >"$log" 2>&1 || ! build "${backends[@]/#/talaria_}" ops; then
+if ! cmake $generator -S "$tree" -B "$tree/build" "${options[@]}" >"$log" 2>&1 || ! build "${targets[@]}" ops; then
   tail -n 20 "$log" >&2
   exit 1
 fi
