@@ -8,7 +8,7 @@ root=$(pwd -P)
 exec </dev/null
 . ci/find-jdk.sh
 
-all_stages='java format native simt metal asan arm cuda hip opencl launcher training'
+all_stages='java format native simt metal asan arm cuda ptx hip opencl launcher training'
 logs=$root/build/logs
 processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 bold='' red='' plain=''
@@ -156,7 +156,7 @@ native_tests() {
   shift 2
   fresh_cmake "$folder"
   rm -f "$folder/junit.xml"
-  cmake -S . -B "$folder" -DTALARIA_TESTS=ON -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF -DTALARIA_METAL_EMULATED=OFF "$@" &&
+  cmake -S . -B "$folder" -DTALARIA_TESTS=ON -DTALARIA_CUDA=OFF -DTALARIA_HIP=OFF -DTALARIA_METAL_EMULATED=OFF -DTALARIA_PTX=OFF "$@" &&
     cmake --build "$folder" --parallel "$processors" ${targets:+--target $targets} &&
     ctest --test-dir "$folder" --no-tests=error --output-on-failure --parallel "$processors" $filter \
       --output-junit "$root/$folder/junit.xml"
@@ -264,6 +264,24 @@ stage_cuda() {
     return 0
   fi
   gpu_kernels cuda -DTALARIA_CUDA=ON -DTALARIA_HIP=OFF "$archs"
+}
+
+# CUDA's kernels as the compilers make them, run as PTX; with --all those for all kinds of matrix unit.
+stage_ptx() {
+  local targets='ops ptx_driver ptx_machine talaria_ptx_90a' archs=90a version
+  if [ -n "$all" ]; then
+    targets="$targets talaria_ptx_75" archs="$archs;75"
+    for version in -24 -23 -22 -21 -20 -19 -18; do
+      command -v "clang++$version" || continue
+      targets="$targets talaria_ptx_70" archs="$archs;70"
+      break
+    done
+  fi
+  if ! command -v nvcc && [ ! -x "${CUDA_PATH:-/usr/local/cuda}/bin/nvcc" ]; then
+    no_compiler ptx 2 'there is no nvcc, which comes with the CUDA toolkit'
+    return 0
+  fi
+  native_tests build/tests '-R ptx' -DTALARIA_SANITIZE= -DTALARIA_SIMT=OFF -DTALARIA_PTX=ON "-DTALARIA_PTX_ARCHS=$archs"
 }
 
 stage_hip() {

@@ -1,8 +1,16 @@
 // What a lane does with a piece of a weight's row: one struct per format, for products of few rows.
 //
 // A chunk is what one load of 16 bytes brings. Of a quantised format it holds runs of 16 values, each within a block of 32
-// activations: run i begins at column `column[i]` (run_column) and is scale[i] * code - minimum[i]. Loads are apart from
-// decoding, so that those of several rows are under way at once.
+// activations: run i begins at column `column[i]` (run_column), run_step columns behind the one before, and is
+// scale[i] * code - minimum[i]. Loads are apart from decoding, so that those of several rows are under way at once.
+//
+// A lane takes `together` chunks at once, which are next to each other and lie in one block of 32 activations. Where they are
+// `joined`, the one's runs go on in the other, with the same scale.
+//
+// On a GPU with much memory bandwidth these loops are bound by how many instructions they take: at 4.8 TB/s, an H200 can
+// issue 6 for each 32 bytes that arrive (docs/gpu-backends.md). So a lane's chunk is given as `chunk`, its first one, whose
+// place among the 8 of a block of 256 is that of all of them, and how many eights of chunks it is further on (`eights`): what
+// depends on the one stays outside of the loop, and addresses are linear in the other.
 #pragma once
 
 #include "launch_args.h"
@@ -38,15 +46,17 @@ DEVICE float half_at(const GLOBAL uint8_t* address) {
 }
 
 struct Q4_0 {
-  CONSTANT int values = 32, runs = 2;
+  CONSTANT int values = 32, runs = 2, run_step = 16, together = 1;
+  CONSTANT bool joined = false;
   struct Raw {
     Words4 nibbles;
     uint16_t d;
   };
   static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return chunk * 32 + i * 16; }
-  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
-    int64_t block = row * (m.columns / 32) + chunk;
-    return {load_once<Words4>(m.first + block * 16), reinterpret_cast<const GLOBAL uint16_t*>(m.second)[block]};
+  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk, int32_t eights = 0) {
+    const auto c = static_cast<uint32_t>(chunk);
+    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16 + eights * 128),
+            (reinterpret_cast<const GLOBAL uint16_t*>(m.second + row * (m.columns / 16)) + c)[eights * 8]};
   }
   static DEVICE_MEMBER Chunk<2> decode(const LOCAL Raw& raw, int32_t chunk) {
     Chunk<2> c;
@@ -63,15 +73,17 @@ struct Q4_0 {
 };
 
 struct Q8_0 {
-  CONSTANT int values = 16, runs = 1;
+  CONSTANT int values = 16, runs = 1, run_step = 16, together = 1;
+  CONSTANT bool joined = false;
   struct Raw {
     Words4 codes;
     uint16_t d;
   };
   static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return chunk * 16 + i * 16; }
-  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
-    int64_t at = row * m.columns + chunk * 16;
-    return {load_once<Words4>(m.first + at), reinterpret_cast<const GLOBAL uint16_t*>(m.second)[at / 32]};
+  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk, int32_t eights = 0) {
+    const auto c = static_cast<uint32_t>(chunk);
+    return {load_once<Words4>(m.first + row * m.columns + c * 16 + eights * 128),
+            (reinterpret_cast<const GLOBAL uint16_t*>(m.second + row * (m.columns / 16)) + c / 2)[eights * 4]};
   }
   static DEVICE_MEMBER Chunk<1> decode(const LOCAL Raw& raw, int32_t chunk) {
     Chunk<1> c;
@@ -82,105 +94,109 @@ struct Q8_0 {
   }
 };
 
-// Scale and minimum of group g (0 to 7) of a K-format's head: 6 bits each.
-DEVICE uint32_t head_byte(const LOCAL Words4& head, int i) { return word_of(head, 1 + i / 4) >> i % 4 * 8 & 255; }
-
-DEVICE void head_group(const LOCAL Words4& head, int g, LOCAL float* scale, LOCAL float* minimum) {
-  uint32_t s, m;
-  if (g < 4) {
-    s = head_byte(head, g) & 63, m = head_byte(head, g + 4) & 63;
-  } else {
-    uint32_t high = head_byte(head, g + 4);
-    s = (high & 15) | (head_byte(head, g - 4) >> 6) << 4, m = high >> 4 | (head_byte(head, g) >> 6) << 4;
+// Scales and minimums of groups 2j and 2j + 1 (j from 0 to 3) of a K-format's head: 6 bits each. Those of the first four
+// groups lie in bytes of their own, those of the others in the last word and in the high bits of the first ones' bytes.
+DEVICE void head_pair(const LOCAL Words4& head, int j, LOCAL float (&scale)[2], LOCAL float (&minimum)[2]) {
+  const uint32_t shift = j < 2 ? 0 : 2, high = j < 2 ? 0x3f3f3f3f : 0x30303030, low = j < 2 ? 0 : 0x0f0f0f0f;
+  const uint32_t at = static_cast<uint32_t>(j % 2) * 16;
+  const uint32_t scales = ((head.y >> shift & high) | (head.w & low)) >> at;
+  const uint32_t minimums = ((head.z >> shift & high) | (head.w >> 4 & low)) >> at;
+  const float d = half_to_float(static_cast<uint16_t>(head.x)), d_minimum = half_to_float(static_cast<uint16_t>(head.x >> 16));
+  UNROLL
+  for (int i = 0; i < 2; i++) {
+    scale[i] = d * static_cast<float>(scales >> 8 * i & 255);
+    minimum[i] = d_minimum * static_cast<float>(minimums >> 8 * i & 255);
   }
-  *scale = half_to_float(static_cast<uint16_t>(head.x)) * static_cast<float>(s);
-  *minimum = half_to_float(static_cast<uint16_t>(head.x >> 16)) * static_cast<float>(m);
 }
 
-DEVICE int32_t group_column(int32_t chunk, int i) { return chunk / 2 * 64 + i * 32 + chunk % 2 * 16; }
+DEVICE int32_t group_column(int32_t chunk, int i) {
+  const auto c = static_cast<uint32_t>(chunk);
+  return static_cast<int32_t>(c / 2 * 64 + c % 2 * 16) + i * 32;
+}
 
 // Chunk t of a block's 8: the nibbles of groups 2j and 2j + 1 (j = t / 2), their first or second half.
 struct Q4_K {
-  CONSTANT int values = 32, runs = 2;
+  CONSTANT int values = 32, runs = 2, run_step = 32, together = 2;
+  CONSTANT bool joined = true;
   struct Raw {
     Words4 nibbles, head;
   };
   static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return group_column(chunk, i); }
-  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
-    int64_t at = row * (m.columns / 32) + chunk;
-    return {load_once<Words4>(m.first + at * 16), *reinterpret_cast<const GLOBAL Words4*>(m.second + at / 8 * 16)};
+  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk, int32_t eights = 0) {
+    const auto c = static_cast<uint32_t>(chunk);
+    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16 + eights * 128),
+            *reinterpret_cast<const GLOBAL Words4*>(m.second + row * (m.columns / 16) + c / 8 * 16 + eights * 16)};
   }
   static DEVICE_MEMBER Chunk<2> decode(const LOCAL Raw& raw, int32_t chunk) {
     Chunk<2> c;
-    int j = chunk % 8 / 2;
+    int j = static_cast<int>(static_cast<uint32_t>(chunk) % 8 / 2);
     UNROLL
     for (int i = 0; i < 4; i++) {
       c.code[0][i] = word_of(raw.nibbles, i) & 0x0f0f0f0f;
       c.code[1][i] = word_of(raw.nibbles, i) >> 4 & 0x0f0f0f0f;
     }
+    head_pair(raw.head, j, c.scale, c.minimum);
     UNROLL
-    for (int i = 0; i < 2; i++) {
-      head_group(raw.head, 2 * j + i, &c.scale[i], &c.minimum[i]);
-      c.column[i] = run_column(chunk, i);
-    }
+    for (int i = 0; i < 2; i++) c.column[i] = run_column(chunk, i);
     return c;
   }
 };
 
 // Like Q4_K; bit g of byte i of the fifth bits belongs to value i of group g.
 struct Q5_K {
-  CONSTANT int values = 32, runs = 2;
+  CONSTANT int values = 32, runs = 2, run_step = 32, together = 2;
+  CONSTANT bool joined = true;
   struct Raw {
     Words4 nibbles, fifth, head;
   };
   static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return group_column(chunk, i); }
-  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
-    int64_t at = row * (m.columns / 32) + chunk;
-    return {load_once<Words4>(m.first + at * 16),
-            *reinterpret_cast<const GLOBAL Words4*>(m.second + at / 8 * 32 + chunk % 2 * 16),
-            *reinterpret_cast<const GLOBAL Words4*>(m.third + at / 8 * 16)};
+  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk, int32_t eights = 0) {
+    const auto c = static_cast<uint32_t>(chunk);
+    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16 + eights * 128),
+            *reinterpret_cast<const GLOBAL Words4*>(m.second + row * (m.columns / 8) + (c / 8 * 32 + c % 2 * 16) + eights * 32),
+            *reinterpret_cast<const GLOBAL Words4*>(m.third + row * (m.columns / 16) + c / 8 * 16 + eights * 16)};
   }
   static DEVICE_MEMBER Chunk<2> decode(const LOCAL Raw& raw, int32_t chunk) {
     Chunk<2> c;
-    int j = chunk % 8 / 2;
+    int j = static_cast<int>(static_cast<uint32_t>(chunk) % 8 / 2);
     UNROLL
     for (int i = 0; i < 4; i++) {
       uint32_t nibbles = word_of(raw.nibbles, i), fifth = word_of(raw.fifth, i) >> 2 * j;
       c.code[0][i] = (nibbles & 0x0f0f0f0f) | (fifth & 0x01010101) << 4;
       c.code[1][i] = (nibbles >> 4 & 0x0f0f0f0f) | (fifth >> 1 & 0x01010101) << 4;
     }
+    head_pair(raw.head, j, c.scale, c.minimum);
     UNROLL
-    for (int i = 0; i < 2; i++) {
-      head_group(raw.head, 2 * j + i, &c.scale[i], &c.minimum[i]);
-      c.column[i] = run_column(chunk, i);
-    }
+    for (int i = 0; i < 2; i++) c.column[i] = run_column(chunk, i);
     return c;
   }
 };
 
 // Chunk t of a block's 8 is quarter u = t % 4 of half t / 4: low nibbles are values 16u on of the half, high ones 64 further.
 struct Q6_K {
-  CONSTANT int values = 32, runs = 2;
+  CONSTANT int values = 32, runs = 2, run_step = 64, together = 1;
+  CONSTANT bool joined = false;
   struct Raw {
     Words4 low, high;
     int8_t scale[2];
     uint16_t d;
   };
-  static DEVICE_MEMBER int32_t first_column(int32_t chunk) { return chunk % 8 / 4 * 128 + chunk % 4 * 16; }
+  static DEVICE_MEMBER uint32_t first_column(uint32_t chunk) { return chunk % 8 / 4 * 128 + chunk % 4 * 16; }
   static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) {
-    return chunk / 8 * 256 + first_column(chunk) + i * 64;
+    const auto c = static_cast<uint32_t>(chunk);
+    return static_cast<int32_t>(c / 8 * 256 + first_column(c)) + i * 64;
   }
-  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
-    int64_t at = row * (m.columns / 32) + chunk, block = at / 8;
-    const GLOBAL int8_t* scales = reinterpret_cast<const GLOBAL int8_t*>(m.third) + block * 16 + first_column(chunk) / 16;
-    return {load_once<Words4>(m.first + at * 16),
-            *reinterpret_cast<const GLOBAL Words4*>(m.second + block * 64 + chunk % 8 / 4 * 32 + chunk % 2 * 16),
-            {scales[0], scales[4]},
-            reinterpret_cast<const GLOBAL uint16_t*>(m.fourth)[block]};
+  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk, int32_t eights = 0) {
+    const auto c = static_cast<uint32_t>(chunk);
+    const GLOBAL uint8_t* scales = m.third + row * (m.columns / 16) + (c / 8 * 16 + first_column(c) / 16) + eights * 16;
+    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16 + eights * 128),
+            *reinterpret_cast<const GLOBAL Words4*>(m.second + row * (m.columns / 4) + (c / 4 * 32 + c % 2 * 16) + eights * 64),
+            {static_cast<int8_t>(scales[0]), static_cast<int8_t>(scales[4])},
+            (reinterpret_cast<const GLOBAL uint16_t*>(m.fourth + row * (m.columns / 128)) + c / 8)[eights]};
   }
   static DEVICE_MEMBER Chunk<2> decode(const LOCAL Raw& raw, int32_t chunk) {
     Chunk<2> c;
-    int shift = chunk % 4 / 2 * 2;
+    uint32_t shift = static_cast<uint32_t>(chunk) % 4 / 2 * 2;
     float d = half_to_float(raw.d);
     UNROLL
     for (int i = 0; i < 4; i++) {
@@ -218,32 +234,69 @@ struct BF16 {
 
 // --- a chunk times a row of activations -------------------------------------------------------------------------------
 
+// What a lane takes at once.
+template <typename Format, int together = Format::together>
+struct Piece {
+  Chunk<Format::runs> chunk[together];
+};
+
+// Where the activations of a piece begin: the column of the lane's first piece, which is as far into its block of 32, and how
+// many columns the piece is further on.
+struct Columns {
+  uint32_t place;
+  int32_t further;
+};
+
 // Int8 activations: exact within a run, one rounding to float for each.
 struct Int8 {
-  template <typename Format>
+  template <typename Format, int together = Format::together>
   struct Weights {
-    typename Format::Raw raw;
-    static DEVICE_MEMBER int32_t chunks(const LOCAL Matrix& m) { return static_cast<int32_t>(m.columns / Format::values); }
-    static DEVICE_MEMBER Weights load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
-      return {Format::load(m, row, chunk)};
+    CONSTANT int values = Format::values * together, loads = together;
+    typename Format::Raw raw[together];
+    static DEVICE_MEMBER Weights load(const LOCAL Matrix& m, int64_t row, uint32_t piece, int32_t eights) {
+      Weights w;
+      UNROLL
+      for (int t = 0; t < together; t++) w.raw[t] = Format::load(m, row, static_cast<int32_t>(piece * together) + t, eights);
+      return w;
     }
-    static DEVICE_MEMBER Chunk<Format::runs> decode(const LOCAL Weights& w, int32_t chunk) {
-      return Format::decode(w.raw, chunk);
+    static DEVICE_MEMBER uint32_t column(uint32_t piece) {
+      return static_cast<uint32_t>(Format::run_column(static_cast<int32_t>(piece * together), 0));
+    }
+    static DEVICE_MEMBER Piece<Format, together> decode(const LOCAL Weights& w, uint32_t piece) {
+      Piece<Format, together> p;
+      UNROLL
+      for (int t = 0; t < together; t++) {
+        p.chunk[t] = Format::decode(w.raw[t], static_cast<int32_t>(piece * together) + t);
+      }
+      return p;
     }
   };
-  template <int RUNS>
-  static DEVICE_MEMBER float times(const LOCAL Chunk<RUNS>& c, ARGS RowsArg& in, int64_t row, float sum) {
+  template <typename Format>
+  static DEVICE_MEMBER float times(const LOCAL Piece<Format>& p, ARGS RowsArg& in, int64_t row, Columns at, float sum) {
+    constexpr int together = Format::together;
+    const GLOBAL int8_t* codes = in.codes + row * in.stride + at.place + at.further;
+    const GLOBAL Words2* scales =
+        reinterpret_cast<const GLOBAL Words2*>(in.scales) + row * (in.stride / 32) + at.place / 32 + at.further / 32;
     UNROLL
-    for (int i = 0; i < RUNS; i++) {
-      int64_t at = row * in.stride + c.column[i];
-      Words4 x = *reinterpret_cast<const GLOBAL Words4*>(in.codes + at);
-      Words2 packed = *reinterpret_cast<const GLOBAL Words2*>(in.scales + at / 32);
-      int32_t codes_sum = static_cast<int16_t>(packed.y >> c.column[i] / 16 % 2 * 16);
+    for (int i = 0; i < Format::runs; i++) {
+      Words2 packed = scales[i * Format::run_step / 32];
       int32_t dot = 0;
       UNROLL
-      for (int j = 0; j < 4; j++) dot = dot4(c.code[i][j], word_of(x, j), dot);
-      float part = fma(c.scale[i], static_cast<float>(dot), -(c.minimum[i] * static_cast<float>(codes_sum)));
-      sum = fma(part, bits_float(packed.x), sum);
+      for (int t = 0; t < together; t++) {
+        Words4 x = *reinterpret_cast<const GLOBAL Words4*>(codes + i * Format::run_step + 16 * t);
+        if (!Format::joined) dot = 0;
+        UNROLL
+        for (int j = 0; j < 4; j++) dot = dot4(p.chunk[t].code[i][j], word_of(x, j), dot);
+        if (Format::joined && t + 1 < together) continue;
+        int32_t codes_sum;  // of a run, or of the block of 32
+        if (Format::joined) {
+          codes_sum = static_cast<int16_t>(packed.y) + (static_cast<int32_t>(packed.y) >> 16);
+        } else {
+          codes_sum = static_cast<int16_t>(packed.y >> (at.place / 16 + i * Format::run_step / 16 + t) % 2 * 16);
+        }
+        float part = fma(p.chunk[t].scale[i], static_cast<float>(dot), -(p.chunk[t].minimum[i] * static_cast<float>(codes_sum)));
+        sum = fma(part, bits_float(packed.x), sum);
+      }
     }
     return sum;
   }
@@ -251,15 +304,16 @@ struct Int8 {
 
 DEVICE float element(const LOCAL Floats4& v, int i) { return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w; }
 
-// Float activations and quantised weights.
+// Float activations and quantised weights, a chunk at once: these loops are bound by arithmetic.
 struct Half {
   template <typename Format>
-  using Weights = Int8::Weights<Format>;
-  template <int RUNS>
-  static DEVICE_MEMBER float times(const LOCAL Chunk<RUNS>& c, ARGS RowsArg& in, int64_t row, float sum) {
+  using Weights = Int8::Weights<Format, 1>;
+  template <typename Format>
+  static DEVICE_MEMBER float times(const LOCAL Piece<Format, 1>& p, ARGS RowsArg& in, int64_t row, Columns at, float sum) {
+    const LOCAL Chunk<Format::runs>& c = p.chunk[0];
     UNROLL
-    for (int i = 0; i < RUNS; i++) {
-      const GLOBAL float* x = in.values + row * in.stride + c.column[i];
+    for (int i = 0; i < Format::runs; i++) {
+      const GLOBAL float* x = in.values + row * in.stride + at.place + at.further + i * Format::run_step;
       UNROLL
       for (int j = 0; j < 4; j++) {
         Floats4 four = *reinterpret_cast<const GLOBAL Floats4*>(x + 4 * j);
@@ -278,25 +332,23 @@ struct Half {
 template <typename Format>
 struct PlainChunk {
   Words4 words;
-  int32_t column;
 };
 
 // Float activations and plain weights.
 struct Plain {
   template <typename Format>
   struct Weights {
+    CONSTANT int values = Format::values, loads = 1;
     Words4 raw;
-    static DEVICE_MEMBER int32_t chunks(const LOCAL Matrix& m) { return static_cast<int32_t>(m.row_bytes / 16); }
-    static DEVICE_MEMBER Weights load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
-      return {load_once<Words4>(m.first + row * m.row_bytes + chunk * 16)};
+    static DEVICE_MEMBER Weights load(const LOCAL Matrix& m, int64_t row, uint32_t piece, int32_t eights) {
+      return {load_once<Words4>(m.first + row * m.row_bytes + piece * 16 + eights * 128)};
     }
-    static DEVICE_MEMBER PlainChunk<Format> decode(const LOCAL Weights& w, int32_t chunk) {
-      return {w.raw, chunk * Format::values};
-    }
+    static DEVICE_MEMBER uint32_t column(uint32_t piece) { return piece * Format::values; }
+    static DEVICE_MEMBER PlainChunk<Format> decode(const LOCAL Weights& w, uint32_t) { return {w.raw}; }
   };
   template <typename Format>
-  static DEVICE_MEMBER float times(const LOCAL PlainChunk<Format>& c, ARGS RowsArg& in, int64_t row, float sum) {
-    const GLOBAL float* x = in.values + row * in.stride + c.column;
+  static DEVICE_MEMBER float times(const LOCAL PlainChunk<Format>& c, ARGS RowsArg& in, int64_t row, Columns at, float sum) {
+    const GLOBAL float* x = in.values + row * in.stride + at.place + at.further;
     UNROLL
     for (int j = 0; j < Format::values / 4; j++) {
       Floats4 four = *reinterpret_cast<const GLOBAL Floats4*>(x + 4 * j);
@@ -315,24 +367,26 @@ template <typename Mode, typename Format, int R, int M>
 DEVICE void lane_products(uint32_t lane, const LOCAL Matrix (&m)[R], const LOCAL int64_t (&row)[R], ARGS RowsArg& in,
                           const LOCAL int64_t (&x)[M], LOCAL float (&sum)[R][M]) {
   using Weights = typename Mode::template Weights<Format>;
-  int32_t chunks = Weights::chunks(m[0]);
   UNROLL
   for (int r = 0; r < R; r++) {
     UNROLL
     for (int i = 0; i < M; i++) sum[r][i] = 0;
   }
-  [[maybe_unused]] constexpr int under_way = M == 1 ? 2 : 1;  // more would need more registers than there are
+  const auto pieces = static_cast<int32_t>((m[0].columns + Weights::values - 1) / Weights::values);
+  const uint32_t place = Weights::column(lane);
+  // Four loads of 16 bytes for one row; more would need more registers than there are.
+  [[maybe_unused]] constexpr int under_way = M == 1 && Weights::loads == 1 ? 2 : 1;
   _Pragma("unroll under_way")
-  for (int32_t chunk = static_cast<int32_t>(lane); chunk < chunks; chunk += 32) {
+  for (int32_t piece = static_cast<int32_t>(lane), eights = 0; piece < pieces; piece += 32, eights += 4 * Weights::loads) {
     Weights weights[R];
     UNROLL
-    for (int r = 0; r < R; r++) weights[r] = Weights::load(m[r], row[r], chunk);
+    for (int r = 0; r < R; r++) weights[r] = Weights::load(m[r], row[r], lane, eights);
     UNROLL
     for (int r = 0; r < R; r++) {
-      auto decoded = Weights::decode(weights[r], chunk);
+      auto decoded = Weights::decode(weights[r], lane);
       UNROLL
       for (int i = 0; i < M; i++) {
-        sum[r][i] = Mode::times(decoded, in, x[i], sum[r][i]);
+        sum[r][i] = Mode::template times<Format>(decoded, in, x[i], Columns{place, eights * 8 * Format::values}, sum[r][i]);
         if constexpr (M > 1) in_order();
       }
     }

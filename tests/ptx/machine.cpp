@@ -187,7 +187,7 @@ void Warp::locate(const Instruction& i, uint32_t mask, Operand base, bool writes
     return;
   }
   each(mask, [&](int l) {
-    if (address[l] > size || size - address[l] < bytes || address[l] % bytes != 0) {
+    if (address[l] > size || size - address[l] < bytes || (address[l] & (bytes - 1)) != 0) {
       trap(i, "lane " + std::to_string(l) + " touches " + std::to_string(bytes) + " bytes at " + text_of(address[l]) + " of " + std::to_string(size));
     }
     where[l] = memory + address[l];
@@ -258,7 +258,7 @@ void Warp::check_global(const Instruction& i, uint32_t mask, bool writes, const 
       last_generation_ = Memory::all().generation();
       last_ = Memory::all().find(a, bytes);
     }
-    if (last_ == nullptr || a % bytes != 0) {
+    if (last_ == nullptr || (a & (bytes - 1)) != 0) {
       std::string what = last_ == nullptr ? " bytes that nobody allocated at " : " bytes at an odd address, ";
       last_ = nullptr;
       trap(i, "lane " + std::to_string(l) + (writes ? " writes " : " reads ") + std::to_string(bytes) + what + text_of(a));
@@ -320,30 +320,28 @@ Block::Block(const Launch& l) : launch(l), kernel(*l.kernel), threads(l.threads[
   local.resize(static_cast<size_t>(kernel.local_bytes) * warps * lanes);
   registers.resize(warps * kernel.file_bytes);
   predicates.resize(warps * static_cast<size_t>(kernel.predicates));
+  for (uint8_t* file = registers.data(); file != registers.data() + registers.size(); file += kernel.file_bytes) {
+    for (auto& [place, value] : kernel.constants) {
+      for (int lane = 0; lane < lanes; lane++) {
+        if (place.wide) {
+          reinterpret_cast<uint64_t*>(file + place.row)[lane] = value;
+        } else {
+          reinterpret_cast<uint32_t*>(file + place.row)[lane] = static_cast<uint32_t>(value);
+        }
+      }
+    }
+  }
 }
 
 void Block::begin(const uint32_t index[3]) {
   std::fill(shared.begin(), shared.end(), uint8_t{0xa5});  // nobody may count on zeros
-  const size_t warps = (threads + lanes - 1) / lanes;
-  for (size_t w = 0; w < warps; w++) {
-    uint8_t* file = registers.data() + w * kernel.file_bytes;
-    for (auto& [place, value] : kernel.constants) {
-      for (int l = 0; l < lanes; l++) {
-        if (place.wide) {
-          reinterpret_cast<uint64_t*>(file + place.row)[l] = value;
-        } else {
-          reinterpret_cast<uint32_t*>(file + place.row)[l] = static_cast<uint32_t>(value);
-        }
-      }
-    }
+  const uint32_t x = launch.threads[0], y = launch.threads[1];
+  for (uint32_t thread = 0; thread < (threads + lanes - 1) / lanes * lanes; thread++) {
+    const uint32_t lane = thread % lanes, warp = thread / lanes;
+    const uint32_t values[] = {thread % x, thread / x % y, thread / x / y, index[0], index[1], index[2], x, y, launch.threads[2],
+                               launch.grid[0], launch.grid[1], launch.grid[2], lane, warp};
     for (auto& [place, which] : kernel.specials) {
-      for (uint32_t l = 0; l < lanes; l++) {
-        const uint32_t thread = static_cast<uint32_t>(w) * lanes + l, x = launch.threads[0], y = launch.threads[1];
-        const uint32_t values[] = {thread % x, thread / x % y, thread / x / y, index[0], index[1], index[2],
-                                   launch.threads[0], launch.threads[1], launch.threads[2], launch.grid[0], launch.grid[1], launch.grid[2],
-                                   l, static_cast<uint32_t>(w)};
-        reinterpret_cast<uint32_t*>(file + place.row)[l] = values[which];
-      }
+      reinterpret_cast<uint32_t*>(registers.data() + warp * kernel.file_bytes + place.row)[lane] = values[which];
     }
   }
 }
