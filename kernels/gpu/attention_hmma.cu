@@ -167,17 +167,19 @@ DEVICE void add_values(const AttentionArgs& a, const HmmaMemory& memory, const H
   UNROLL
   for (int n = 0; n < depth_steps; n++) {
     if (16 * n >= a.kv.head_dim) continue;
-    float sum[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    float sum[8] = {0, 0, 0, 0, 0, 0, 0, 0}, rest_sum[8] = {0, 0, 0, 0, 0, 0, 0, 0};  // two, so that less has to wait
     UNROLL
     for (int p = 0; p < 2 * position_steps; p++) {
       const uint32_t *half = &weights.half[p / 2][p % 2 * 2], *rest = &weights.rest[p / 2][p % 2 * 2];
       const Words4& eight = memory.values[step_position(p / 2) + p % 2 * 4 + row][2 * n + piece];
       Words2 values = reinterpret_cast<const Words2*>(&eight)[lane_side()];
-      hmma_m8n8k4_f16_rows(sum, {rest[0], rest[1]}, {values.x, values.y});
+      hmma_m8n8k4_f16_rows(rest_sum, {rest[0], rest[1]}, {values.x, values.y});
       hmma_m8n8k4_f16_rows(sum, {half[0], half[1]}, {values.x, values.y});
     }
     UNROLL
-    for (int i = 0; i < 8; i++) state.value[n][i] = fma(state.value[n][i], weights.shrink[i / 2 % 2], sum[i]);
+    for (int i = 0; i < 8; i++) {
+      state.value[n][i] = fma(state.value[n][i], weights.shrink[i / 2 % 2], sum[i] + rest_sum[i]);
+    }
   }
 }
 
