@@ -102,20 +102,28 @@ check_cuda() {
     # shellcheck disable=SC2046 # a list of files
     lacks '^\\.visible \\.entry' 'mma\\.sync\\.aligned\\.m8n8k4' '_hmma$' $(cat "$work/texts") > "$work/lacks"
     check 'sm_70 (PTX): matrix kernels use mma.m8n8k4' "$work/lacks"
+    # shellcheck disable=SC2046 # a list of files
+    has '^\\.visible \\.entry' '\\.local|__local_depot' '_hmma$' $(cat "$work/texts") > "$work/local"
+    check 'sm_70 (PTX): matrix kernels have no local memory' "$work/local"
     check_texts
   fi
   check_mma
 }
 
-# Drivers assemble these texts: the toolkit's assembler does too, for the oldest GPU that it knows from sm_70 on.
+# Drivers assemble these texts: the toolkit's assembler does too, for the oldest GPU that it knows from sm_70 on. Attention
+# has no register to spare, and that GPU as many as Volta.
 check_texts() {
   local nvcc arch text
   nvcc=$(nvcc_of_build)
   arch=$("$nvcc" --list-gpu-code | grep -oE '[0-9]+$' | sort -n | awk '$1 >= 70' | head -n 1)
   while read -r text; do
-    "$nvcc" -cubin "-arch=sm_$arch" -o "$work/assembled" "$text" 2>&1 || echo "${text##*/} is refused"
+    "$nvcc" -cubin -Xptxas -v "-arch=sm_$arch" -o "$work/assembled" "$text" > "$work/said" 2>&1 || echo "${text##*/} is refused"
+    grep -vE '^$|^ptxas info|bytes stack frame' "$work/said"
+    awk -v name="${text##*/}" '/bytes stack frame/ && name ~ /^attention_hmma/ && $1 + $5 + $9 != 0 { print name ":" $0 }' \
+      "$work/said" >> "$work/stacks"
   done < "$work/texts" > "$work/refused"
   check "sm_70 (PTX): ptxas takes it, for sm_$arch" "$work/refused"
+  check "sm_70 (PTX): attention_hmma stays in registers, for sm_$arch" "$work/stacks"
 }
 
 nvcc_of_build() {

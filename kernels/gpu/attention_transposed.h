@@ -70,17 +70,6 @@ DEVICE float query_sum(float value) {
   return value;
 }
 
-// Floats as what f16 holds of them, and what is left.
-template <int count>
-DEVICE void split_halves(const float (&value)[count], uint32_t (&halves)[count / 2], uint32_t (&rest)[count / 2]) {
-  UNROLL
-  for (int w = 0; w < count / 2; w++) {
-    float low = value[2 * w], high = value[2 * w + 1];
-    halves[w] = pack_halves(low, high);
-    rest[w] = pack_halves(low - low_half(halves[w]), high - high_half(halves[w]));
-  }
-}
-
 template <typename Unit>
 DEVICE void begin_state(const AttentionArgs& a, const AttentionTile& tile, State<Unit>& state) {
   const float* q = a.q + query_begin(a, tile, lane_query<Unit>()) + first_row<Unit>();

@@ -4,7 +4,8 @@
 // lanes 4 * q + 0..3 and 16 + 4 * q + 0..3.
 //
 // In its quad pair's product, with r = lane % 4 + lane / 16 * 4, a lane holds row r of A [8][4] and column r of B [4][8],
-// all their depths in order, the lowest in the lowest bits, and of C [8][8]
+// all their depths in order, the lowest in the lowest bits; for the instruction that takes B by rows, of row lane % 4
+// columns lane / 16 * 4 + 0..3; and of C [8][8]
 //   value i: row lane % 2 + i / 2 % 2 * 2 + lane / 16 * 4, column i / 4 * 4 + lane / 2 % 2 * 2 + i % 2
 #pragma once
 
@@ -47,6 +48,7 @@ inline float cut_off(double sum) {
 // The lane of a quad pair that has row or column `r` of it.
 inline uint32_t of_quad_pair(uint32_t pair, uint32_t r) { return r < 4 ? 4 * pair + r : 16 + 4 * pair + (r - 4); }
 
+template <bool b_by_rows>
 inline void hmma(float (&c)[8], const uint32_t (&a)[2], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
   Fragments<Half, 2, 2> fragments(a, b, file, line);
   uint32_t lane = thread_index() % 32, pair = lane % 16 / 4;
@@ -54,7 +56,12 @@ inline void hmma(float (&c)[8], const uint32_t (&a)[2], const uint32_t (&b)[2], 
     uint32_t row = (lane & 1) + (i & 2) + (lane < 16 ? 0 : 4), column = (i & 4) + (lane & 2) + (i & 1);
     double sum = static_cast<double>(c[i]);
     for (uint32_t word = 0; word < 2; word++) {
-      sum = Half::add(sum, fragments.a(of_quad_pair(pair, row), word), fragments.b(of_quad_pair(pair, column), word));
+      Half depths = fragments.b(of_quad_pair(pair, column), word);
+      for (uint32_t d = 0; b_by_rows && d < 2; d++) {
+        uint32_t holder = of_quad_pair(pair, column / 4 * 4 + 2 * word + d);
+        depths.value[d] = fragments.b(holder, column % 4 / 2).value[column % 2];
+      }
+      sum = Half::add(sum, fragments.a(of_quad_pair(pair, row), word), depths);
     }
     c[i] = cut_off(sum);
   }
@@ -63,7 +70,10 @@ inline void hmma(float (&c)[8], const uint32_t (&a)[2], const uint32_t (&b)[2], 
 }  // namespace matrix_model
 
 DEVICE void hmma_m8n8k4_f16(float (&c)[8], const uint32_t (&a)[2], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
-  matrix_model::hmma(c, a, b, file, line);
+  matrix_model::hmma<false>(c, a, b, file, line);
+}
+DEVICE void hmma_m8n8k4_f16_rows(float (&c)[8], const uint32_t (&a)[2], const uint32_t (&b)[2], TALARIA_SIMT_PLACE) {
+  matrix_model::hmma<true>(c, a, b, file, line);
 }
 DEVICE void codes_as_halves(uint32_t codes, uint32_t& low, uint32_t& high) {
   uint32_t half[4];
@@ -74,12 +84,16 @@ DEVICE void codes_as_halves(uint32_t codes, uint32_t& low, uint32_t& high) {
 #else
 
 // c += a b; how the hardware rounds within a sum is its own affair.
-DEVICE void hmma_m8n8k4_f16(float (&c)[8], const uint32_t (&a)[2], const uint32_t (&b)[2]) {
-  asm volatile("mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32 "
-               "{%0, %1, %2, %3, %4, %5, %6, %7}, {%8, %9}, {%10, %11}, {%0, %1, %2, %3, %4, %5, %6, %7};"
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]), "+f"(c[4]), "+f"(c[5]), "+f"(c[6]), "+f"(c[7])
-               : "r"(a[0]), "r"(a[1]), "r"(b[0]), "r"(b[1]));
-}
+#define TALARIA_HMMA(name, b_order)                                                                                    \
+  DEVICE void name(float (&c)[8], const uint32_t (&a)[2], const uint32_t (&b)[2]) {                                    \
+    asm volatile("mma.sync.aligned.m8n8k4.row." b_order ".f32.f16.f16.f32 "                                            \
+                 "{%0, %1, %2, %3, %4, %5, %6, %7}, {%8, %9}, {%10, %11}, {%0, %1, %2, %3, %4, %5, %6, %7};"           \
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]), "+f"(c[4]), "+f"(c[5]), "+f"(c[6]), "+f"(c[7])      \
+                 : "r"(a[0]), "r"(a[1]), "r"(b[0]), "r"(b[1]));                                                        \
+  }
+TALARIA_HMMA(hmma_m8n8k4_f16, "col")
+TALARIA_HMMA(hmma_m8n8k4_f16_rows, "row")
+#undef TALARIA_HMMA
 // Four codes as float16: with 128 added, a code is the last byte of 1024 + it as a float16.
 DEVICE void codes_as_halves(uint32_t codes, uint32_t& low, uint32_t& high) {
   codes ^= 0x80808080u;

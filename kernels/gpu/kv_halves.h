@@ -1,4 +1,4 @@
-// What attention on matrix units reads of a KV cache in F16 or Q8_0: eight values of a row as halves.
+// Halves for attention on matrix units: of queries and weights, and of a KV cache in F16 or Q8_0, eight values of a row.
 #pragma once
 
 #include "kv_values.h"
@@ -9,6 +9,17 @@ DEVICE uint32_t pack_halves(float low, float high) {
 DEVICE Words4 pack_halves8(const Floats8& v) {
   return {pack_halves(v.at[0], v.at[1]), pack_halves(v.at[2], v.at[3]), pack_halves(v.at[4], v.at[5]),
           pack_halves(v.at[6], v.at[7])};
+}
+
+// Floats as what f16 holds of them, and what is left.
+template <int count>
+DEVICE void split_halves(const float (&value)[count], uint32_t (&halves)[count / 2], uint32_t (&rest)[count / 2]) {
+  UNROLL
+  for (int w = 0; w < count / 2; w++) {
+    float low = value[2 * w], high = value[2 * w + 1];
+    halves[w] = pack_halves(low, high);
+    rest[w] = pack_halves(low - low_half(halves[w]), high - high_half(halves[w]));
+  }
 }
 
 // Eight values as halves; of a key, its scale apart.

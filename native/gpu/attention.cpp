@@ -26,6 +26,7 @@ struct TileKernel {
 TileKernel tile_kernel_of(const Properties& properties, const AttentionShape& shape, int32_t kv_type) {
   if (kv_type != TALARIA_F32 && shape.head_dim % 16 == 0) {
     if ((properties.needs & MMA_F16) != 0) return {Kernel::attention_mma, ATTENTION_MMA_QUERIES, 128};
+    if ((properties.needs & HMMA) != 0) return {Kernel::attention_hmma, ATTENTION_MMA_QUERIES, 128};
     if ((properties.needs & MFMA) != 0) return {Kernel::attention_mfma, ATTENTION_MMA_QUERIES, 256};
     if ((properties.needs & WMMA) != 0) return {Kernel::attention_wmma, ATTENTION_MMA_QUERIES, 128};
   }

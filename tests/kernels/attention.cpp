@@ -450,7 +450,8 @@ struct MatrixUnit {
   std::string name;
   uint32_t needs;
 };
-const MatrixUnit matrix_units[] = {{"mma", gpu::MMA_F16}, {"mfma", gpu::MFMA}, {"wmma", gpu::WMMA}};
+const MatrixUnit matrix_units[] = {
+    {"mma", gpu::MMA_F16}, {"hmma", gpu::HMMA}, {"mfma", gpu::MFMA}, {"wmma", gpu::WMMA}};
 
 void test_matrix_unit(const MatrixUnit& unit) {
   test_tiles(unit.needs, {float_bound, matrix_bound}, unit.name);

@@ -341,6 +341,14 @@ void test_mfma() {
 #if defined(TALARIA_HAS_HMMA)
 MULTIPLY_KERNEL(m8n8k4_f16, HmmaHalf)
 
+KERNEL(m8n8k4_f16_rows, FragmentArgs, 128) {
+  float sum[8];
+  const uint32_t *left = a.a + thread_index() * 2, *right = a.b + thread_index() * 2;
+  std::memcpy(sum, a.c + thread_index() * 8, sizeof sum);
+  hmma_m8n8k4_f16_rows(sum, {left[0], left[1]}, {right[0], right[1]});
+  std::memcpy(a.c + thread_index() * 8, sum, sizeof sum);
+}
+
 KERNEL(halves_of_codes, FragmentArgs, 128) {
   codes_as_halves(a.a[thread_index()], a.c[thread_index() * 2], a.c[thread_index() * 2 + 1]);
 }
@@ -367,6 +375,10 @@ void test_hmma() {
     return Place{placed(row, computation(lane) >= 2), placed(column, computation(lane) % 2 == 1)};
   };
   test_unit<HmmaHalf>({"m8n8k4_f16", 32, 16, 16, 4, 4, 4, 8, a, b, c}, HALF);
+  Layout b_by_rows = [=](uint32_t lane, uint32_t i) {
+    return Place{lane % 4, placed(lane < 16 ? i : i + 4, computation(lane) % 2 == 1)};
+  };
+  test_instruction({"m8n8k4_f16_rows", 32, 16, 16, 4, 4, 4, 8, a, b_by_rows, c}, HALF);
 }
 
 void test_halves_of_codes() {
