@@ -44,6 +44,8 @@ build() { cmake --build "$tree/build" --target "$@" >"$log" 2>&1; }
 # test_with BACKEND NEEDS ORDER FILTER: 0 if all cases pass. A bug may make a kernel run for ever.
 test_with() {
   (
+    compute=${1#ptx_}
+    case $1 in ptx_*) export TALARIA_PTX_COMPUTE=${compute%a} ;; esac
     LD_LIBRARY_PATH=$tree/build/tests/ptx TALARIA_SIMT_NEEDS=$2 TALARIA_SIMT_ORDER=$3 TALARIA_PTX_ORDER=$3 timeout 300 "$tree/build/tests/kernels/ops" "$tree/build/lib/libtalaria_$1".* \
       --short --first --no-replay --filter "$4" >"$log" 2>&1
     exit $?

@@ -72,7 +72,9 @@ void multiply(Warp& w, const Instruction& i, uint32_t) {
   }
 }
 
-// Four products of 8 x 8 x 4, each by the lanes q to q + 3 and q + 16 to q + 19.
+// Four products of 8 x 8 x 4, each by the lanes q to q + 3 and q + 16 to q + 19. A lane holds a column of B, or of B by rows
+// four elements of row lane % 4.
+template <bool by_rows>
 void multiply_quads(Warp& w, const Instruction& i, uint32_t) {
   for (int first = 0; first < 16; first += 4) {
     float a[8][4], b[4][8];
@@ -83,7 +85,8 @@ void multiply_quads(Warp& w, const Instruction& i, uint32_t) {
       const int of_lane = lane % 4 + (lane < 16 ? 0 : 4);
       for (int e = 0; e < 4; e++) {
         a[of_lane][e] = half(w.narrow(i.from[e / 2])[lane], e % 2);
-        b[e][of_lane] = half(w.narrow(i.from[2 + e / 2])[lane], e % 2);
+        const float element = half(w.narrow(i.from[2 + e / 2])[lane], e % 2);
+        (by_rows ? b[lane % 4][e + (lane < 16 ? 0 : 4)] : b[e][of_lane]) = element;
       }
     });
     all_lanes([&](int lane) {
@@ -127,7 +130,8 @@ const std::vector<MatrixOperation>& matrix_operations() {
       {"mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", multiply<16, 16, 2, float, half, float>, false},
       {"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", multiply<16, 16, 2, float, bfloat, float>, false},
       {"mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32", multiply<16, 8, 2, float, half, float>, false},
-      {"mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32", multiply_quads, false},
+      {"mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32", multiply_quads<false>, false},
+      {"mma.sync.aligned.m8n8k4.row.row.f32.f16.f16.f32", multiply_quads<true>, false},
       {"ldmatrix.sync.aligned.m8n8.x4.shared.b16", load_matrices<4, false>, true},
       {"ldmatrix.sync.aligned.m8n8.x2.shared.b16", load_matrices<2, false>, true},
       {"ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16", load_matrices<4, true>, true},
