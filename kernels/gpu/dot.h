@@ -4,13 +4,9 @@
 // activations: run i begins at column `column[i]` (run_column), run_step columns behind the one before, and is
 // scale[i] * code - minimum[i]. Loads are apart from decoding, so that those of several rows are under way at once.
 //
-// A lane takes `together` chunks at once, which are next to each other and lie in one block of 32 activations. Where they are
-// `joined`, the one's runs go on in the other, with the same scale.
-//
-// On a GPU with much memory bandwidth these loops are bound by how many instructions they take: at 4.8 TB/s, an H200 can
-// issue 6 for each 32 bytes that arrive (docs/gpu-backends.md). So a lane's chunk is given as `chunk`, its first one, whose
-// place among the 8 of a block of 256 is that of all of them, and how many eights of chunks it is further on (`eights`): what
-// depends on the one stays outside of the loop, and addresses are linear in the other.
+// With much memory bandwidth these loops are bound by their instructions: an H200's lanes issue 6 for each byte that arrives
+// (docs/gpu-backends.md). So offsets within a row have 32 bits and no sign, and what depends on a chunk's place among the 8
+// of a block of 256 does so without branches: for a lane it is always the same.
 #pragma once
 
 #include "launch_args.h"
@@ -46,17 +42,16 @@ DEVICE float half_at(const GLOBAL uint8_t* address) {
 }
 
 struct Q4_0 {
-  CONSTANT int values = 32, runs = 2, run_step = 16, together = 1;
-  CONSTANT bool joined = false;
+  CONSTANT int values = 32, runs = 2, run_step = 16;
   struct Raw {
     Words4 nibbles;
     uint16_t d;
   };
   static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return chunk * 32 + i * 16; }
-  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk, int32_t eights = 0) {
+  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
     const auto c = static_cast<uint32_t>(chunk);
-    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16 + eights * 128),
-            (reinterpret_cast<const GLOBAL uint16_t*>(m.second + row * (m.columns / 16)) + c)[eights * 8]};
+    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16),
+            reinterpret_cast<const GLOBAL uint16_t*>(m.second + row * (m.columns / 16))[c]};
   }
   static DEVICE_MEMBER Chunk<2> decode(const LOCAL Raw& raw, int32_t chunk) {
     Chunk<2> c;
@@ -73,17 +68,16 @@ struct Q4_0 {
 };
 
 struct Q8_0 {
-  CONSTANT int values = 16, runs = 1, run_step = 16, together = 1;
-  CONSTANT bool joined = false;
+  CONSTANT int values = 16, runs = 1, run_step = 16;
   struct Raw {
     Words4 codes;
     uint16_t d;
   };
   static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return chunk * 16 + i * 16; }
-  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk, int32_t eights = 0) {
+  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
     const auto c = static_cast<uint32_t>(chunk);
-    return {load_once<Words4>(m.first + row * m.columns + c * 16 + eights * 128),
-            (reinterpret_cast<const GLOBAL uint16_t*>(m.second + row * (m.columns / 16)) + c / 2)[eights * 4]};
+    return {load_once<Words4>(m.first + row * m.columns + c * 16),
+            reinterpret_cast<const GLOBAL uint16_t*>(m.second + row * (m.columns / 16))[c / 2]};
   }
   static DEVICE_MEMBER Chunk<1> decode(const LOCAL Raw& raw, int32_t chunk) {
     Chunk<1> c;
@@ -116,16 +110,15 @@ DEVICE int32_t group_column(int32_t chunk, int i) {
 
 // Chunk t of a block's 8: the nibbles of groups 2j and 2j + 1 (j = t / 2), their first or second half.
 struct Q4_K {
-  CONSTANT int values = 32, runs = 2, run_step = 32, together = 2;
-  CONSTANT bool joined = true;
+  CONSTANT int values = 32, runs = 2, run_step = 32;
   struct Raw {
     Words4 nibbles, head;
   };
   static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return group_column(chunk, i); }
-  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk, int32_t eights = 0) {
+  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
     const auto c = static_cast<uint32_t>(chunk);
-    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16 + eights * 128),
-            *reinterpret_cast<const GLOBAL Words4*>(m.second + row * (m.columns / 16) + c / 8 * 16 + eights * 16)};
+    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16),
+            *reinterpret_cast<const GLOBAL Words4*>(m.second + row * (m.columns / 16) + c / 8 * 16)};
   }
   static DEVICE_MEMBER Chunk<2> decode(const LOCAL Raw& raw, int32_t chunk) {
     Chunk<2> c;
@@ -144,17 +137,16 @@ struct Q4_K {
 
 // Like Q4_K; bit g of byte i of the fifth bits belongs to value i of group g.
 struct Q5_K {
-  CONSTANT int values = 32, runs = 2, run_step = 32, together = 2;
-  CONSTANT bool joined = true;
+  CONSTANT int values = 32, runs = 2, run_step = 32;
   struct Raw {
     Words4 nibbles, fifth, head;
   };
   static DEVICE_MEMBER int32_t run_column(int32_t chunk, int i) { return group_column(chunk, i); }
-  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk, int32_t eights = 0) {
+  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
     const auto c = static_cast<uint32_t>(chunk);
-    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16 + eights * 128),
-            *reinterpret_cast<const GLOBAL Words4*>(m.second + row * (m.columns / 8) + (c / 8 * 32 + c % 2 * 16) + eights * 32),
-            *reinterpret_cast<const GLOBAL Words4*>(m.third + row * (m.columns / 16) + c / 8 * 16 + eights * 16)};
+    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16),
+            *reinterpret_cast<const GLOBAL Words4*>(m.second + row * (m.columns / 8) + (c / 8 * 32 + c % 2 * 16)),
+            *reinterpret_cast<const GLOBAL Words4*>(m.third + row * (m.columns / 16) + c / 8 * 16)};
   }
   static DEVICE_MEMBER Chunk<2> decode(const LOCAL Raw& raw, int32_t chunk) {
     Chunk<2> c;
@@ -174,8 +166,7 @@ struct Q5_K {
 
 // Chunk t of a block's 8 is quarter u = t % 4 of half t / 4: low nibbles are values 16u on of the half, high ones 64 further.
 struct Q6_K {
-  CONSTANT int values = 32, runs = 2, run_step = 64, together = 1;
-  CONSTANT bool joined = false;
+  CONSTANT int values = 32, runs = 2, run_step = 64;
   struct Raw {
     Words4 low, high;
     int8_t scale[2];
@@ -186,13 +177,13 @@ struct Q6_K {
     const auto c = static_cast<uint32_t>(chunk);
     return static_cast<int32_t>(c / 8 * 256 + first_column(c)) + i * 64;
   }
-  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk, int32_t eights = 0) {
+  static DEVICE_MEMBER Raw load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
     const auto c = static_cast<uint32_t>(chunk);
-    const GLOBAL uint8_t* scales = m.third + row * (m.columns / 16) + (c / 8 * 16 + first_column(c) / 16) + eights * 16;
-    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16 + eights * 128),
-            *reinterpret_cast<const GLOBAL Words4*>(m.second + row * (m.columns / 4) + (c / 4 * 32 + c % 2 * 16) + eights * 64),
+    const GLOBAL uint8_t* scales = m.third + row * (m.columns / 16) + (c / 8 * 16 + first_column(c) / 16);
+    return {load_once<Words4>(m.first + row * (m.columns / 2) + c * 16),
+            *reinterpret_cast<const GLOBAL Words4*>(m.second + row * (m.columns / 4) + (c / 4 * 32 + c % 2 * 16)),
             {static_cast<int8_t>(scales[0]), static_cast<int8_t>(scales[4])},
-            (reinterpret_cast<const GLOBAL uint16_t*>(m.fourth + row * (m.columns / 128)) + c / 8)[eights]};
+            reinterpret_cast<const GLOBAL uint16_t*>(m.fourth + row * (m.columns / 128))[c / 8]};
   }
   static DEVICE_MEMBER Chunk<2> decode(const LOCAL Raw& raw, int32_t chunk) {
     Chunk<2> c;
@@ -234,69 +225,43 @@ struct BF16 {
 
 // --- a chunk times a row of activations -------------------------------------------------------------------------------
 
-// What a lane takes at once.
-template <typename Format, int together = Format::together>
-struct Piece {
-  Chunk<Format::runs> chunk[together];
-};
-
-// Where the activations of a piece begin: the column of the lane's first piece, which is as far into its block of 32, and how
-// many columns the piece is further on.
+// Where the activations of a chunk begin: `first` is the column, and `place` that of the lane's first chunk, which is as far
+// into its block of 32.
 struct Columns {
-  uint32_t place;
-  int32_t further;
+  uint32_t first, place;
 };
 
 // Int8 activations: exact within a run, one rounding to float for each.
 struct Int8 {
-  template <typename Format, int together = Format::together>
+  template <typename Format>
   struct Weights {
-    CONSTANT int values = Format::values * together, loads = together;
-    typename Format::Raw raw[together];
-    static DEVICE_MEMBER Weights load(const LOCAL Matrix& m, int64_t row, uint32_t piece, int32_t eights) {
-      Weights w;
-      UNROLL
-      for (int t = 0; t < together; t++) w.raw[t] = Format::load(m, row, static_cast<int32_t>(piece * together) + t, eights);
-      return w;
+    typename Format::Raw raw;
+    static DEVICE_MEMBER int32_t chunks(const LOCAL Matrix& m) { return static_cast<int32_t>(m.columns / Format::values); }
+    static DEVICE_MEMBER Weights load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
+      return {Format::load(m, row, chunk)};
     }
-    static DEVICE_MEMBER uint32_t column(uint32_t piece) {
-      return static_cast<uint32_t>(Format::run_column(static_cast<int32_t>(piece * together), 0));
+    static DEVICE_MEMBER uint32_t column(uint32_t chunk) {
+      return static_cast<uint32_t>(Format::run_column(static_cast<int32_t>(chunk), 0));
     }
-    static DEVICE_MEMBER Piece<Format, together> decode(const LOCAL Weights& w, uint32_t piece) {
-      Piece<Format, together> p;
-      UNROLL
-      for (int t = 0; t < together; t++) {
-        p.chunk[t] = Format::decode(w.raw[t], static_cast<int32_t>(piece * together) + t);
-      }
-      return p;
+    static DEVICE_MEMBER Chunk<Format::runs> decode(const LOCAL Weights& w, int32_t chunk) {
+      return Format::decode(w.raw, chunk);
     }
   };
   template <typename Format>
-  static DEVICE_MEMBER float times(const LOCAL Piece<Format>& p, ARGS RowsArg& in, int64_t row, Columns at, float sum) {
-    constexpr int together = Format::together;
-    const GLOBAL int8_t* codes = in.codes + row * in.stride + at.place + at.further;
-    const GLOBAL Words2* scales =
-        reinterpret_cast<const GLOBAL Words2*>(in.scales) + row * (in.stride / 32) + at.place / 32 + at.further / 32;
+  static DEVICE_MEMBER float times(const LOCAL Chunk<Format::runs>& c, ARGS RowsArg& in, int64_t row, Columns at, float sum) {
+    const uint32_t index = static_cast<uint32_t>(row * in.stride) + at.first;  // which Composer::rows has seen to
+    const GLOBAL int8_t* codes = in.codes + index;
+    const GLOBAL Words2* scales = reinterpret_cast<const GLOBAL Words2*>(in.scales) + index / 32;
     UNROLL
     for (int i = 0; i < Format::runs; i++) {
+      Words4 x = *reinterpret_cast<const GLOBAL Words4*>(codes + i * Format::run_step);
       Words2 packed = scales[i * Format::run_step / 32];
+      int32_t codes_sum = static_cast<int16_t>(packed.y >> (at.place / 16 + i * Format::run_step / 16) % 2 * 16);
       int32_t dot = 0;
       UNROLL
-      for (int t = 0; t < together; t++) {
-        Words4 x = *reinterpret_cast<const GLOBAL Words4*>(codes + i * Format::run_step + 16 * t);
-        if (!Format::joined) dot = 0;
-        UNROLL
-        for (int j = 0; j < 4; j++) dot = dot4(p.chunk[t].code[i][j], word_of(x, j), dot);
-        if (Format::joined && t + 1 < together) continue;
-        int32_t codes_sum;  // of a run, or of the block of 32
-        if (Format::joined) {
-          codes_sum = static_cast<int16_t>(packed.y) + (static_cast<int32_t>(packed.y) >> 16);
-        } else {
-          codes_sum = static_cast<int16_t>(packed.y >> (at.place / 16 + i * Format::run_step / 16 + t) % 2 * 16);
-        }
-        float part = fma(p.chunk[t].scale[i], static_cast<float>(dot), -(p.chunk[t].minimum[i] * static_cast<float>(codes_sum)));
-        sum = fma(part, bits_float(packed.x), sum);
-      }
+      for (int j = 0; j < 4; j++) dot = dot4(c.code[i][j], word_of(x, j), dot);
+      float part = fma(c.scale[i], static_cast<float>(dot), -(c.minimum[i] * static_cast<float>(codes_sum)));
+      sum = fma(part, bits_float(packed.x), sum);
     }
     return sum;
   }
@@ -304,16 +269,15 @@ struct Int8 {
 
 DEVICE float element(const LOCAL Floats4& v, int i) { return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w; }
 
-// Float activations and quantised weights, a chunk at once: these loops are bound by arithmetic.
+// Float activations and quantised weights.
 struct Half {
   template <typename Format>
-  using Weights = Int8::Weights<Format, 1>;
+  using Weights = Int8::Weights<Format>;
   template <typename Format>
-  static DEVICE_MEMBER float times(const LOCAL Piece<Format, 1>& p, ARGS RowsArg& in, int64_t row, Columns at, float sum) {
-    const LOCAL Chunk<Format::runs>& c = p.chunk[0];
+  static DEVICE_MEMBER float times(const LOCAL Chunk<Format::runs>& c, ARGS RowsArg& in, int64_t row, Columns at, float sum) {
     UNROLL
     for (int i = 0; i < Format::runs; i++) {
-      const GLOBAL float* x = in.values + row * in.stride + at.place + at.further + i * Format::run_step;
+      const GLOBAL float* x = in.values + static_cast<uint32_t>(row * in.stride) + at.first + i * Format::run_step;
       UNROLL
       for (int j = 0; j < 4; j++) {
         Floats4 four = *reinterpret_cast<const GLOBAL Floats4*>(x + 4 * j);
@@ -338,17 +302,17 @@ struct PlainChunk {
 struct Plain {
   template <typename Format>
   struct Weights {
-    CONSTANT int values = Format::values, loads = 1;
     Words4 raw;
-    static DEVICE_MEMBER Weights load(const LOCAL Matrix& m, int64_t row, uint32_t piece, int32_t eights) {
-      return {load_once<Words4>(m.first + row * m.row_bytes + piece * 16 + eights * 128)};
+    static DEVICE_MEMBER int32_t chunks(const LOCAL Matrix& m) { return static_cast<int32_t>(m.row_bytes / 16); }
+    static DEVICE_MEMBER Weights load(const LOCAL Matrix& m, int64_t row, int32_t chunk) {
+      return {load_once<Words4>(m.first + row * m.row_bytes + static_cast<uint32_t>(chunk) * 16)};
     }
-    static DEVICE_MEMBER uint32_t column(uint32_t piece) { return piece * Format::values; }
-    static DEVICE_MEMBER PlainChunk<Format> decode(const LOCAL Weights& w, uint32_t) { return {w.raw}; }
+    static DEVICE_MEMBER uint32_t column(uint32_t chunk) { return chunk * Format::values; }
+    static DEVICE_MEMBER PlainChunk<Format> decode(const LOCAL Weights& w, int32_t) { return {w.raw}; }
   };
   template <typename Format>
   static DEVICE_MEMBER float times(const LOCAL PlainChunk<Format>& c, ARGS RowsArg& in, int64_t row, Columns at, float sum) {
-    const GLOBAL float* x = in.values + row * in.stride + at.place + at.further;
+    const GLOBAL float* x = in.values + static_cast<uint32_t>(row * in.stride) + at.first;
     UNROLL
     for (int j = 0; j < Format::values / 4; j++) {
       Floats4 four = *reinterpret_cast<const GLOBAL Floats4*>(x + 4 * j);
@@ -367,26 +331,27 @@ template <typename Mode, typename Format, int R, int M>
 DEVICE void lane_products(uint32_t lane, const LOCAL Matrix (&m)[R], const LOCAL int64_t (&row)[R], ARGS RowsArg& in,
                           const LOCAL int64_t (&x)[M], LOCAL float (&sum)[R][M]) {
   using Weights = typename Mode::template Weights<Format>;
+  int32_t chunks = Weights::chunks(m[0]);
   UNROLL
   for (int r = 0; r < R; r++) {
     UNROLL
     for (int i = 0; i < M; i++) sum[r][i] = 0;
   }
-  const auto pieces = static_cast<int32_t>((m[0].columns + Weights::values - 1) / Weights::values);
   const uint32_t place = Weights::column(lane);
-  // Four loads of 16 bytes for one row; more would need more registers than there are.
-  [[maybe_unused]] constexpr int under_way = M == 1 && Weights::loads == 1 ? 2 : 1;
+  [[maybe_unused]] constexpr int under_way = M == 1 ? 2 : 1;  // more would need more registers than there are
   _Pragma("unroll under_way")
-  for (int32_t piece = static_cast<int32_t>(lane), eights = 0; piece < pieces; piece += 32, eights += 4 * Weights::loads) {
+  for (int32_t chunk = static_cast<int32_t>(lane); chunk < chunks; chunk += 32) {
+    // 32 chunks are whole blocks of 256: what comes of a chunk's place in its block comes of the lane.
+    const uint32_t first = place + (static_cast<uint32_t>(chunk) - lane) * Format::values;
     Weights weights[R];
     UNROLL
-    for (int r = 0; r < R; r++) weights[r] = Weights::load(m[r], row[r], lane, eights);
+    for (int r = 0; r < R; r++) weights[r] = Weights::load(m[r], row[r], chunk);
     UNROLL
     for (int r = 0; r < R; r++) {
-      auto decoded = Weights::decode(weights[r], lane);
+      auto decoded = Weights::decode(weights[r], M == 1 ? static_cast<int32_t>(lane) : chunk);
       UNROLL
       for (int i = 0; i < M; i++) {
-        sum[r][i] = Mode::template times<Format>(decoded, in, x[i], Columns{place, eights * 8 * Format::values}, sum[r][i]);
+        sum[r][i] = Mode::template times<Format>(decoded, in, x[i], Columns{first, place}, sum[r][i]);
         if constexpr (M > 1) in_order();
       }
     }

@@ -134,6 +134,10 @@ RowsArg Composer::rows(Region values, int64_t count, int64_t columns, bool as_va
   auto next = [&](int by) { return static_cast<Region>(static_cast<int>(values) + by); };
   RowsArg rows{};
   rows.stride = talaria_round_up(columns, 32);
+  if (count * rows.stride > UINT32_MAX) {  // kernels count a row's values from those of the first in 32 bits
+    throw Fault{TALARIA_UNSUPPORTED, std::to_string(count) + " rows of " + std::to_string(columns) +
+                                         " activations are more than a GPU step takes: fewer tokens at once would fit"};
+  }
   if (as_values) rows.values = region<float>(values, count * rows.stride);
   if (as_codes) {
     rows.codes = region<int8_t>(next(1), count * rows.stride);
