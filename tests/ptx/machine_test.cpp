@@ -165,6 +165,7 @@ void test_floats() {
   expect_op("sqrt.rn.f32 %r9, %r2", {two}, 0x3fb504f3);
   expect_op("cvt.rni.f32.f32 %r9, %r2", {0xbf000000}, minus_zero);
   expect_op("cvt.rni.s32.f32 %r9, %r2", {0x40200000}, 2);  // 2.5
+  expect_op("cvt.rni.s32.f32 %r9, %r2", {0x40600000}, 4);  // 3.5
   expect_op("cvt.rzi.s32.f32 %r9, %r2", {0xbfc00000}, 0xffffffff);
   expect_op("cvt.rzi.s32.f32 %r9, %r2", {nan}, 0);
   expect_op("cvt.rzi.s32.f32 %r9, %r2", {0x4f800000}, 0x7fffffff);
@@ -176,14 +177,18 @@ void test_floats() {
   for (auto& [single, half] : halves) expect_op("cvt.rn.f16.f32 %rs1, %r2; cvt.u32.u16 %r9, %rs1", {single}, half);
   expect_op("cvt.u16.u32 %rs1, %r2; cvt.f32.f16 %r9, %rs1", {0x8001}, 0xb3800000);
   expect_op("sub.rn.f16x2 %r9, %r2, %r3", {0x7bff3c00, 0xfbff4000}, 0x7c00bc00);
-  struct { const char* name; uint32_t with_nan, less; } comparisons[] = {
-      {"eq", 0, 0}, {"ne", 0, 1}, {"lt", 0, 1}, {"le", 0, 1}, {"gt", 0, 0}, {"ge", 0, 0}, {"num", 0, 1},
-      {"equ", 1, 0}, {"neu", 1, 1}, {"ltu", 1, 1}, {"leu", 1, 1}, {"gtu", 1, 0}, {"geu", 1, 0}, {"nan", 1, 0}};
+  // Of a NaN and a number, and of numbers of which the first is less, as large, and more.
+  struct { const char *name, *holds; } comparisons[] = {
+      {"eq", "0010"}, {"ne", "0101"}, {"lt", "0100"}, {"le", "0110"}, {"gt", "0001"}, {"ge", "0011"}, {"num", "0111"},
+      {"equ", "1010"}, {"neu", "1101"}, {"ltu", "1100"}, {"leu", "1110"}, {"gtu", "1001"}, {"geu", "1011"}, {"nan", "1000"}};
   for (auto& c : comparisons) {
     const std::string op = std::string("setp.") + c.name + ".f32 %p0, %r2, %r3; selp.b32 %r9, 1, 0, %p0";
-    expect_op(op, {nan, one}, c.with_nan);
-    expect_op(op, {one, nan}, c.with_nan);
-    expect_op(op, {one, two}, c.less);
+    auto holds = [&](int i) { return static_cast<uint32_t>(c.holds[i] - '0'); };
+    expect_op(op, {nan, one}, holds(0));
+    expect_op(op, {one, nan}, holds(0));
+    expect_op(op, {one, two}, holds(1));
+    expect_op(op, {two, two}, holds(2));
+    expect_op(op, {two, one}, holds(3));
   }
 }
 
@@ -196,17 +201,23 @@ void test_flow() {
   // Two ways that join.
   expect_words("and.b32 %r2, %r0, 1; setp.eq.u32 %p0, %r2, 0; @%p0 bra $L_even;\nadd.s32 %r3, %r0, 100; bra.uni $L_join;\n$L_even:\n"
                "add.s32 %r3, %r0, 200;\n$L_join:\nshfl.sync.idx.b32 %r9, %r3, 7, 0x1f, 0xffffffff;", [](uint32_t) { return 107u; });
-  // Lanes that end do not keep others waiting.
-  expect_words("setp.lt.u32 %p0, %r0, 16; @%p0 bra $L_wait;\nmov.u32 %r2, 0;\n$L_loop:\nadd.s32 %r2, %r2, 1; setp.lt.u32 %p0, %r2, %r0; @%p0 bra $L_loop;\n"
-               "ret;\n$L_wait:\nbar.warp.sync 0xffffffff;\nadd.s32 %r9, %r0, 1;", [](uint32_t t) { return t + 1; }, 16);
+  // Lanes that loop come to those that wait, further up in the text.
+  expect_words("mov.u32 %r3, 1; setp.ge.u32 %p0, %r0, 16; @%p0 bra $L_loop;\n$L_meet:\nshfl.sync.idx.b32 %r9, %r3, 31, 0x1f, 0xffffffff; bra.uni $L_end;\n"
+               "$L_loop:\nadd.s32 %r3, %r3, 1; setp.le.u32 %p0, %r3, %r0; @%p0 bra $L_loop;\nbra.uni $L_meet;\n$L_end:", [](uint32_t) { return 32u; });
+  // Those that end do not keep others waiting.
+  expect_words("setp.ge.u32 %p0, %r0, 16; @%p0 bra $L_other;\nbar.warp.sync 0xffffffff; add.s32 %r9, %r0, 1; bra.uni $L_end;\n"
+               "$L_other:\nst.global.u32 [%rd1], %r0; ret;\n$L_end:", [](uint32_t t) { return t < 16 ? t + 1 : t; });
   // Guards that hold nowhere skip even what all lanes have to run together.
   expect_words("setp.gt.u32 %p0, %r0, 99; @%p0 bar.warp.sync 0xffffffff; @%p0 barrier.sync 0; mov.u32 %r9, 3;", [](uint32_t) { return 3u; }, 64);
   // Blocks not in the order of the text: %r2 is read in front of where %r4 to %r6 live, and after it.
   expect_words("mov.u32 %r2, 1000; mov.u32 %r3, 0; bra.uni $L_start;\n$L_end:\nadd.s32 %r9, %r2, %r3; bra.uni $L_store;\n$L_start:\nmov.u32 %r4, 5; bra.uni $L_test;\n"
                "$L_body:\nadd.s32 %r5, %r4, 1; mul.lo.s32 %r6, %r5, 2; add.s32 %r3, %r3, %r6;\n$L_test:\nsetp.lt.u32 %p0, %r3, %r0; @%p0 bra $L_body;\nbra.uni $L_end;\n$L_store:",
                [](uint32_t t) { return 1000 + (t + 11) / 12 * 12; });
-  // %r9 is written under a guard alone: it keeps its row, though nobody else in the loop reads it after %r4 to %r6 are written.
-  expect_words("mov.u32 %r9, 0; mov.u32 %r2, 0;\n$L_loop:\nsetp.eq.u32 %p0, %r2, %r0; @%p0 add.s32 %r9, %r2, 100; st.global.u32 [%rd1+512], %r9;\n"
+  // %r2 lives where %r4 and %r5 do, in front of all that names it.
+  expect_words("bra.uni $L_start;\n$L_through:\nadd.s32 %r4, %r0, 1; add.s32 %r5, %r4, %r4; st.global.u32 [%rd1], %r5; bra.uni $L_end;\n"
+               "$L_start:\nmov.u32 %r2, 1000; bra.uni $L_through;\n$L_end:\nadd.s32 %r9, %r2, 1;", [](uint32_t) { return 1001u; });
+  // %r8 is written under a guard: it keeps its row, though nobody in the loop reads it after %r4 to %r7 are written.
+  expect_words("mov.u32 %r8, 0; mov.u32 %r2, 0;\n$L_loop:\nsetp.eq.u32 %p0, %r2, %r0; @%p0 add.s32 %r8, %r2, 100; st.global.u32 [%rd1+512], %r8;\n"
                "mul.lo.s32 %r4, %r2, 3; add.s32 %r5, %r4, 1; xor.b32 %r6, %r5, %r4; add.s32 %r7, %r6, %r5; st.global.u32 [%rd1], %r7;\n"
                "add.s32 %r2, %r2, 1; setp.lt.u32 %p0, %r2, 40; @%p0 bra $L_loop;\nld.global.u32 %r9, [%rd1+512];", [](uint32_t t) { return t + 100; });
   // Inner braces have registers of their own, guards too.
@@ -401,6 +412,7 @@ void test_grid_races() {
   expect_says("", part + "st.global.u8 [%rd3], %r0; ld.global.u8 %r9, [%rd3];", three);
   expect_says("a race", part + "st.global.u8 [%rd0+1], %r0;", two);
   expect_says("block 2 reads what several", part + "st.global.u8 [%rd3], %r0; setp.eq.u32 %p0, %r1, 2; @%p0 ld.global.u32 %r9, [%rd0];", three);
+  expect_says("block 1 reads what block 0", "setp.eq.u32 %p0, %r1, 0; @%p0 st.global.u8 [%rd0], %r0; @%p0 st.global.u8 [%rd0+1], %r0; @!%p0 ld.global.u8 %r9, [%rd0];", two);
   // Those that are made for it; and blocks on several threads.
   expect_says("", "st.relaxed.sys.global.u32 [%rd0], %r1; ld.relaxed.sys.global.u32 %r9, [%rd0]; atom.add.u32 %r9, [%rd0], 1;", three);
   expect_says("of the same launch", "setp.eq.u32 %p0, %r1, 70; @%p0 st.global.u32 [%rd0], %r0; ld.global.u32 %r9, [%rd0];", {32, 100});
