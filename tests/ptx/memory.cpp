@@ -4,17 +4,6 @@
 
 namespace ptx {
 
-Author add(std::atomic<Author>& last, Author now) {
-  for (Author before = last.load();;) {
-    Author after = now;
-    if (before.launch == now.launch) {
-      after.bytes |= before.bytes;
-      if (before.block != now.block) after.block = several;
-    }
-    if (after == before || last.compare_exchange_weak(before, after)) return before;
-  }
-}
-
 Memory& Memory::all() {
   static Memory& memory = *new Memory();  // for good: threads may outlive static objects
   return memory;

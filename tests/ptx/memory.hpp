@@ -26,7 +26,16 @@ struct Word {
 };
 
 // Adds `now` to those of its launch. Who was there before.
-Author add(std::atomic<Author>& last, Author now);
+inline Author add(std::atomic<Author>& last, Author now) {
+  for (Author before = last.load();;) {
+    Author after = now;
+    if (before.launch == now.launch) {
+      after.bytes |= before.bytes;
+      if (before.block != now.block) after.block = several;
+    }
+    if (after == before || last.compare_exchange_weak(before, after)) return before;
+  }
+}
 
 struct Allocation {
   uintptr_t begin, end;
