@@ -89,22 +89,28 @@ void Warp::run_group(Group group) {
     const Instruction& i = code[at];
     uint32_t active = mask;
     if (i.guard >= 0) active &= i.guard_negated ? ~predicates_[i.guard] : predicates_[i.guard];
-    if (i.flow == Flow::WARP && active != live_) {
+    if (i.flow == Flow::WARP && active != 0 && active != live_) {
       if (active != mask) trap(i, "part of a warp runs what all have to");
       return leave(Wait::WARP);
     }
     block_.counts.instructions[static_cast<int>(i.kind)]++;
+    if (active == 0) {
+      at++;
+      continue;
+    }
     switch (i.flow) {
       case Flow::NEXT:
       case Flow::WARP:
-        if (active != 0) i.run(*this, i, active);
+        try {
+          i.run(*this, i, active);
+        } catch (const Fault& fault) {
+          trap(i, fault.what());
+        }
         at++;
         break;
       case Flow::BRANCH:
         if (active == mask) {
           at = i.target;
-        } else if (active == 0) {
-          at++;
         } else {
           const uint32_t stay = mask & ~active;
           mask = active, at = i.target;
@@ -120,6 +126,9 @@ void Warp::run_group(Group group) {
       case Flow::EXIT:
         live_ &= ~active;
         mask &= ~active;
+        for (Group& g : groups_) {  // lanes may have waited for none but these
+          if (g.wait == Wait::WARP) g.wait = Wait::NONE;
+        }
         if (mask == 0) return;
         at++;
         break;
@@ -137,9 +146,14 @@ void Warp::pass_barrier() {
     if (g.at != all.at) trap(kernel_.code[g.at - 1], "lanes of a warp wait at different barriers");
     all.mask |= g.mask;
   }
-  if (all.mask != live_) trap(kernel_.code[all.at - 1], "lanes have ended that others wait for");
+  if (all.mask != lanes_at_first_) trap(kernel_.code[all.at - 1], "lanes have ended that others wait for");
   all.wait = Wait::NONE;
   groups_.assign(1, all);
+}
+
+void Warp::wait_for_earlier(uint32_t mask) {
+  waited_ |= mask;
+  block_.waited = true;
 }
 
 void Warp::trap(const Instruction& i, const std::string& what) const {
@@ -162,6 +176,11 @@ void Warp::locate(const Instruction& i, uint32_t mask, Operand base, bool writes
   }
   const uint64_t bytes = static_cast<uint64_t>(i.bytes) * i.vector;
   Space space = i.space;
+  if (space == Space::GENERIC && block_.has_shared(address[std::countr_zero(mask)], 1)) {
+    if (!i.exempt) trap(i, "an access that does not say that it is of block memory");
+    space = Space::BLOCK;  // atomic operations alone
+    each(mask, [&](int l) { address[l] -= reinterpret_cast<uintptr_t>(block_.shared.data()); });
+  }
   uint8_t* memory = nullptr;
   uint64_t size = 0;
   switch (space) {
@@ -175,16 +194,10 @@ void Warp::locate(const Instruction& i, uint32_t mask, Operand base, bool writes
       memory = block_.local.data(), size = kernel_.local_bytes;
       break;
     default:
-      break;
-  }
-  if (memory == nullptr && (space == Space::GENERIC || space == Space::GRID)) {
-    if (space == Space::GENERIC && block_.has_shared(address[std::countr_zero(mask)], bytes)) {  // by an atomic operation alone
-      if (!i.exempt) trap(i, "an access that does not say that it is of block memory");
-    } else {
+      if (counting) count_access(i, space, mask, address);
       check_global(i, mask, writes, address);
-    }
-    each(mask, [&](int l) { where[l] = reinterpret_cast<uint8_t*>(address[l]); });
-    return;
+      each(mask, [&](int l) { where[l] = reinterpret_cast<uint8_t*>(address[l]); });
+      return;
   }
   each(mask, [&](int l) {
     if (address[l] > size || size - address[l] < bytes || (address[l] & (bytes - 1)) != 0) {
@@ -194,48 +207,46 @@ void Warp::locate(const Instruction& i, uint32_t mask, Operand base, bool writes
     if (space == Space::THREAD) where[l] += (first_thread_ + static_cast<uint32_t>(l)) * kernel_.local_bytes;
   });
   if (space == Space::BLOCK) {
-    if (counting) count_access(i, mask, address);
+    if (counting) count_access(i, space, mask, address);
     check_shared(i, mask, writes, address);
   }
 }
 
+// Whether other threads are in it whose accesses may still be under way. Shuffles order no memory, bar.warp.sync does.
+bool Warp::meets(const Block::Touch& t, uint16_t thread) const {
+  if (t.at != block_.barriers) return false;
+  if (t.warps || t.thread / lanes != thread / lanes) return true;
+  return t.meetings == meetings_ && (t.lanes || t.thread != thread);
+}
+
+void Warp::add(Block::Touch& t, uint16_t thread) const {
+  const bool now = t.at == block_.barriers, own_warp = now && t.thread / lanes == thread / lanes;
+  t.warps = now && (t.warps || !own_warp);
+  t.lanes = own_warp && t.meetings == meetings_ && (t.lanes || t.thread != thread);
+  t.at = block_.barriers, t.meetings = meetings_, t.thread = thread;
+}
+
 void Warp::check_shared(const Instruction& i, uint32_t mask, bool writes, const uint64_t* address) {
-  const uint32_t bytes = static_cast<uint32_t>(i.bytes) * i.vector, now = block_.barriers;
+  const uint64_t bytes = static_cast<uint64_t>(i.bytes) * i.vector;
   rewrites_ = 0;
   each(mask, [&](int l) {
     const auto thread = static_cast<uint16_t>(first_thread_ + static_cast<uint32_t>(l));
-    // Whether what another thread did at `then` may still be under way.
-    auto meets = [&](uint32_t then, uint16_t other, uint32_t its_meetings) {
-      return then == now && other != thread && (other / lanes != thread / lanes || its_meetings == meetings_);
-    };
-    for (uint64_t byte = address[l]; byte < address[l] + bytes; byte += 4 - byte % 4) {
+    for (uint64_t byte = address[l]; byte < address[l] + bytes; byte += 4) {
       Block::SharedWord& word = block_.shared_words[byte / 4];
-      const uint64_t part = std::min<uint64_t>(4 - byte % 4, address[l] + bytes - byte);
-      const auto touched = static_cast<uint8_t>(((1u << part) - 1) << byte % 4);
-      if ((word.written & touched) != 0 && meets(word.written_at, word.writer, word.writer_meetings)) {
-        if (writes) {
-          rewrites_ |= 1u << l;
-          continue;
-        }
-        trap(i, "a race: thread " + std::to_string(thread) + " reads what thread " +
-                    std::to_string(word.writer) + " wrote, at " + text_of(byte) + ", without a barrier between them");
+      auto refuse = [&](const Block::Touch& other, const char* did, const char* does) {
+        trap(i, "a race: thread " + std::to_string(thread) + does + "what thread " + std::to_string(other.thread) +
+                    (other.lanes || other.warps ? " and others" : "") + did + ", at " + text_of(byte) + ", without a barrier between them");
+      };
+      const bool atomic = i.exempt;
+      const char* does = atomic ? " adds to " : writes ? " writes " : " reads ";
+      if (!atomic && meets(word.added, thread)) refuse(word.added, " added to", does);
+      if (meets(word.written, thread)) {
+        if (atomic || !writes) refuse(word.written, " wrote", does);
+        rewrites_ |= 1u << l;  // it may be the same value
+      } else if (writes && meets(word.read, thread)) {
+        refuse(word.read, " read", does);
       }
-      if (!writes) {
-        const bool fresh = word.read_at != now;
-        word.readers = !fresh && (word.readers || word.reader != thread);
-        word.reading_warps = !fresh && (word.reading_warps || word.reader / lanes != thread / lanes);
-        word.read_at = now, word.reader = thread, word.reader_meetings = meetings_;
-        continue;
-      }
-      const bool other_warp = word.read_at == now && (word.reading_warps || word.reader / lanes != thread / lanes);
-      const bool other_lane = word.read_at == now && (word.readers || word.reader != thread) && word.reader_meetings == meetings_;
-      if (bytes >= 4 && (other_warp || other_lane)) {
-        trap(i, "a race: thread " + std::to_string(thread) + " writes what thread " + std::to_string(word.reader) +
-                    " and others read, at " + text_of(byte) + ", without a barrier between them");
-      }
-      const bool same = word.written_at == now && word.writer_meetings == meetings_;
-      word.written = static_cast<uint8_t>(same ? word.written | touched : touched);
-      word.written_at = now, word.writer = thread, word.writer_meetings = meetings_;
+      add(atomic ? word.added : writes ? word.written : word.read, thread);
     }
   });
 }
@@ -245,16 +256,23 @@ void Warp::check_rewrite(const Instruction& i, int lane, const uint8_t* where, c
   trap(i, "a race: lane " + std::to_string(lane) + " writes another value than a thread before it, without a barrier between them");
 }
 
+// Of memory of the thread's own, by an address that may be of any.
+void Warp::check_own(const Instruction& i, int l, uint64_t address) const {
+  const uint64_t bytes = static_cast<uint64_t>(i.bytes) * i.vector, size = kernel_.local_bytes;
+  const uint64_t at = address - reinterpret_cast<uintptr_t>(block_.local.data()) - (first_thread_ + static_cast<uint32_t>(l)) * size;
+  if (at > size || size - at < bytes || at % bytes != 0) trap(i, "lane " + std::to_string(l) + " touches what is not its own");
+}
+
 void Warp::check_global(const Instruction& i, uint32_t mask, bool writes, const uint64_t* address) {
   const uint64_t bytes = static_cast<uint64_t>(i.bytes) * i.vector;
+  const uint64_t local = reinterpret_cast<uintptr_t>(block_.local.data());
   const Launch& launch = block_.launch;
-  const uint64_t self = author(launch.number, block_.number);
-  if (counting) count_access(i, mask, address);
+  // Whether it is a launch before this one that may not have ended.
+  auto is_running = [&](Author a) { return a.launch - launch.running_since < launch.number - launch.running_since; };
   each(mask, [&](int l) {
     const uint64_t a = address[l];
-    const uint8_t* local = block_.local.data();
-    if (i.space == Space::GENERIC && a >= reinterpret_cast<uintptr_t>(local) && a < reinterpret_cast<uintptr_t>(local + block_.local.size())) return;
-    if (last_ == nullptr || a < last_->begin || a + bytes > last_->end || last_generation_ != Memory::all().generation()) {
+    if (i.space == Space::GENERIC && a - local < block_.local.size()) return check_own(i, l, a);
+    if (last_ == nullptr || a < last_->begin || a > last_->end || last_->end - a < bytes || last_generation_ != Memory::all().generation()) {
       last_generation_ = Memory::all().generation();
       last_ = Memory::all().find(a, bytes);
     }
@@ -267,25 +285,35 @@ void Warp::check_global(const Instruction& i, uint32_t mask, bool writes, const 
     const bool early = launch.running_since != 0 && (waited_ >> l & 1) == 0;
     for (uint64_t byte = a; byte < a + bytes; byte += 4) {
       Word& word = last_->words[(byte - last_->begin) / 4];
-      const uint64_t writer = word.writer.load(std::memory_order_relaxed), reader = word.reader.load(std::memory_order_relaxed);
-      if (early && (launch_of(writer) >= launch.running_since || (writes && launch_of(reader) >= launch.running_since))) {
+      const uint32_t touched = bytes >= 4 ? 15 : ((1u << bytes) - 1) << (byte - last_->begin) % 4 & 15;
+      // Of words that several blocks touched it is not known which touched what part.
+      auto meets = [&](Author other) {
+        if (other.launch != launch.number) return false;
+        if (other.block == several) return touched == 15;
+        return other.block != block_.number && (other.bytes & touched) != 0;
+      };
+      const Author self{launch.number, block_.number, touched};
+      if (!writes) ptx::add(word.reader, self);
+      const Author writer = writes ? ptx::add(word.writer, self) : word.writer.load(), reader = word.reader.load();
+      if (early && (is_running(writer) || (writes && is_running(reader)))) {
         trap(i, std::string("before it has waited, a launch ") + (writes ? "writes" : "reads") + " what launches before it may still use, at " + text_of(byte));
       }
-      const bool race = (launch_of(writer) == launch.number && writer != self && i.bytes >= 4) ||
-                        (writes && i.bytes >= 4 && launch_of(reader) == launch.number && reader != self);
-      if (race) {
-        trap(i, "a race: block " + std::to_string(block_.number) + (writes ? " writes" : " reads") + " what block " +
-                    std::to_string(static_cast<uint32_t>(launch_of(writer) == launch.number ? writer : reader)) + " of the same launch uses, at " + text_of(byte));
+      if (meets(writer) || (writes && meets(reader))) {
+        const Author other = meets(writer) ? writer : reader;
+        trap(i, "a race: block " + std::to_string(block_.number) + (writes ? " writes" : " reads") + " what " +
+                    (other.block == several ? "several blocks" : "block " + std::to_string(other.block)) + " of the same launch use, at " + text_of(byte));
       }
-      (writes ? word.writer : word.reader).store(self, std::memory_order_relaxed);
+      if (i.unchanging && writer.launch == launch.number && (writer.bytes & touched) != 0) {
+        trap(i, "a launch reads as unchanging what it wrote, at " + text_of(byte));
+      }
     }
   });
 }
 
-void Warp::count_access(const Instruction& i, uint32_t mask, const uint64_t* address) {
+void Warp::count_access(const Instruction& i, Space space, uint32_t mask, const uint64_t* address) {
   const uint64_t bytes = static_cast<uint64_t>(i.bytes) * i.vector;
   Counts& counts = block_.counts;
-  if (i.space == Space::BLOCK) {
+  if (space == Space::BLOCK) {
     // Lanes go together as many as have 128 bytes; in each turn, each of the 32 banks gives one word.
     const int together = bytes <= 4 ? 32 : static_cast<int>(128 / bytes);
     counts.shared_requests++;
@@ -318,7 +346,7 @@ Block::Block(const Launch& l) : launch(l), kernel(*l.kernel), threads(l.threads[
   shared.resize(kernel.shared_bytes + l.dynamic_shared_bytes);
   shared_words.resize(shared.size() / 4 + 1);
   local.resize(static_cast<size_t>(kernel.local_bytes) * warps * lanes);
-  registers.resize(warps * kernel.file_bytes);
+  registers.resize(warps * kernel.file_bytes, 0xa5);
   predicates.resize(warps * static_cast<size_t>(kernel.predicates));
   for (uint8_t* file = registers.data(); file != registers.data() + registers.size(); file += kernel.file_bytes) {
     for (auto& [place, value] : kernel.constants) {
@@ -334,7 +362,8 @@ Block::Block(const Launch& l) : launch(l), kernel(*l.kernel), threads(l.threads[
 }
 
 void Block::begin(const uint32_t index[3]) {
-  std::fill(shared.begin(), shared.end(), uint8_t{0xa5});  // nobody may count on zeros
+  for (auto* bytes : {&shared, &local}) std::fill(bytes->begin(), bytes->end(), uint8_t{0xa5});  // nobody may count on zeros
+  std::fill(predicates.begin(), predicates.end(), 0xa5a5a5a5u);
   const uint32_t x = launch.threads[0], y = launch.threads[1];
   for (uint32_t thread = 0; thread < (threads + lanes - 1) / lanes * lanes; thread++) {
     const uint32_t lane = thread % lanes, warp = thread / lanes;
@@ -367,25 +396,28 @@ void Block::run(uint32_t n, const uint32_t index[3]) {
 
 void run(const Launch& launch) {
   const uint64_t blocks = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2];
+  if (blocks >= several) throw Trap(launch.kernel->name + ": more blocks than are told apart");
   std::atomic<uint64_t> next{0};
   std::mutex mutex;
   Counts counts;
   std::string trapped;
+  bool waited = false;
   auto work = [&] {
-    Block block(launch);
     try {
+      Block block(launch);
       for (uint64_t b; (b = next++) < blocks;) {
         const auto n = static_cast<uint32_t>(reversed ? blocks - 1 - b : b);
         const uint32_t index[] = {n % launch.grid[0], n / launch.grid[0] % launch.grid[1], n / launch.grid[0] / launch.grid[1]};
         block.run(n, index);
       }
-    } catch (const Trap& trap) {
+      std::lock_guard<std::mutex> lock(mutex);
+      counts.add(block.counts);
+      waited |= block.waited;
+    } catch (const std::exception& e) {
       next = blocks;
       std::lock_guard<std::mutex> lock(mutex);
-      if (trapped.empty()) trapped = trap.what();
+      if (trapped.empty()) trapped = e.what();
     }
-    std::lock_guard<std::mutex> lock(mutex);
-    counts.add(block.counts);
   };
   std::vector<std::thread> helpers;
   const uint64_t most = std::max(1u, std::thread::hardware_concurrency());
@@ -398,6 +430,9 @@ void run(const Launch& launch) {
     counts_of_all[launch.kernel->name].add(counts);
   }
   if (!trapped.empty()) throw Trap(trapped);
+  if (launch.running_since != 0 && !waited) {
+    throw Trap(launch.kernel->name + ": none of an early launch's threads waits: it may end before those that launches after it wait for");
+  }
 }
 
 std::string report() {

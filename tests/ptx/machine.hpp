@@ -34,7 +34,43 @@ void run(const Launch& launch);
 // What has been counted so far, as a table in Markdown; empty if TALARIA_PTX_REPORT is not set.
 std::string report();
 
-class Block;
+// Memory, registers and warps of one block of threads at a time.
+class Block {
+ public:
+  explicit Block(const Launch& launch);
+  void run(uint32_t number, const uint32_t index[3]);
+
+  // By addresses that may be of any memory.
+  bool has_shared(uint64_t address, uint64_t bytes) const {
+    const auto begin = reinterpret_cast<uintptr_t>(shared.data());
+    return address >= begin && address - begin < shared.size() && shared.size() - (address - begin) >= bytes;
+  }
+
+  const Launch& launch;
+  const Kernel& kernel;
+  Counts counts;
+  uint32_t number = 0, barriers = 1;  // barriers passed, over all blocks: entries of earlier blocks are past
+
+  // Who has touched a word of block memory since the barrier before.
+  struct Touch {
+    uint32_t at = 0;        // `barriers` then
+    uint32_t meetings = 0;  // of the last thread's warp
+    uint16_t thread = 0;    // of the block: the last
+    bool lanes = false, warps = false;  // several: of the last thread's warp, since it met; of the block
+  };
+  struct SharedWord {
+    Touch written, added, read;  // plain stores, atomic operations, loads
+  };
+
+  std::vector<uint8_t> shared, local, registers;
+  std::vector<uint32_t> predicates;
+  std::vector<SharedWord> shared_words;
+  uint32_t threads;
+  bool waited = false;  // a thread, for the launches before this one
+
+ private:
+  void begin(const uint32_t index[3]);
+};
 
 class Warp {
  public:
@@ -43,7 +79,6 @@ class Warp {
   // Until all lanes have exited or wait for the block.
   void run();
   bool ended() const { return live_ == 0; }
-  bool at_barrier() const { return live_ != 0; }
   // After all of the block's warps have come to the barrier.
   void pass_barrier();
 
@@ -53,12 +88,12 @@ class Warp {
   uint32_t& predicate(Operand o) { return predicates_[o.row]; }
   // Where the lanes' addresses lead, once checked.
   void locate(const Instruction& instruction, uint32_t mask, Operand base, bool writes, uint8_t* where[lanes]);
-  // Of a store to block memory, before a lane's value is there: several threads may write the same word with one value.
+  // Of a plain store to block memory, before a lane's value is there: several threads may write the same word with one value.
   void check_rewrite(const Instruction& instruction, int lane, const uint8_t* where, const void* value, size_t bytes) const;
   Block& block() { return block_; }
-  uint32_t live() const { return live_; }
+  bool whole() const { return live_ == ~0u; }
   void meet() { meetings_++; }              // bar.warp.sync orders memory
-  void wait_for_earlier(uint32_t mask) { waited_ |= mask; }
+  void wait_for_earlier(uint32_t mask);
   uint32_t first_thread() const { return first_thread_; }
 
  private:
@@ -70,55 +105,23 @@ class Warp {
 
   void run_group(Group group);
   uint32_t next_group(uint32_t at) const;
+  bool meets(const Block::Touch& touch, uint16_t thread) const;
+  void add(Block::Touch& touch, uint16_t thread) const;
   void check_shared(const Instruction& instruction, uint32_t mask, bool writes, const uint64_t* address);
   void check_global(const Instruction& instruction, uint32_t mask, bool writes, const uint64_t* address);
-  void count_access(const Instruction& instruction, uint32_t mask, const uint64_t* address);
+  void check_own(const Instruction& instruction, int lane, uint64_t address) const;
+  void count_access(const Instruction& instruction, Space space, uint32_t mask, const uint64_t* address);
   [[noreturn]] void trap(const Instruction& instruction, const std::string& what) const;
 
   Block& block_;
   const Kernel& kernel_;
   uint8_t* file_;
   uint32_t* predicates_;
-  uint32_t first_thread_, live_, waited_ = 0, meetings_ = 1;
+  uint32_t first_thread_, live_, lanes_at_first_ = live_, waited_ = 0, meetings_ = 1;
   uint32_t rewrites_ = 0;  // lanes that are about to write what others wrote since the last barrier
   std::vector<Group> groups_;
   std::shared_ptr<Allocation> last_;  // the allocation that was touched last
   uint64_t last_generation_ = 0;
-};
-
-// Memory, registers and warps of one block of threads at a time.
-class Block {
- public:
-  explicit Block(const Launch& launch);
-  void run(uint32_t number, const uint32_t index[3]);
-
-  // By addresses that may be of any memory.
-  bool has_shared(uint64_t address, uint64_t bytes) const {
-    const auto begin = reinterpret_cast<uintptr_t>(shared.data());
-    return address >= begin && address + bytes <= begin + shared.size();
-  }
-
-  const Launch& launch;
-  const Kernel& kernel;
-  Counts counts;
-  uint32_t number = 0, barriers = 1;  // barriers passed, over all blocks: entries of earlier blocks are past
-
-  // Of a word of block memory.
-  struct SharedWord {
-    uint32_t written_at = 0, read_at = 0;        // `barriers` then
-    uint32_t writer_meetings = 0, reader_meetings = 0;  // the warp's
-    uint16_t writer = 0, reader = 0;             // thread of the block
-    uint8_t written = 0;                         // bytes of the word
-    bool readers = false, reading_warps = false;  // more than one
-  };
-
-  std::vector<uint8_t> shared, local, registers;
-  std::vector<uint32_t> predicates;
-  std::vector<SharedWord> shared_words;
-  uint32_t threads;
-
- private:
-  void begin(const uint32_t index[3]);
 };
 
 template <typename F>

@@ -39,10 +39,15 @@ int32_t integer(uint32_t word, int part) { return static_cast<int8_t>(word >> (8
 float half(uint32_t word, int part) { return half_value(word >> (16 * part)); }
 float bfloat(uint32_t word, int part) { return std::bit_cast<float>((word >> (16 * part) & 0xffff) << 16); }
 
-// to: D; from: A, B, C, in words.
+void require_whole(const Warp& w) {
+  if (!w.whole()) throw Fault("a warp of fewer lanes than a matrix needs");
+}
+
+// to: D; from: A, B, C, in words. A register may be of C and, elsewhere, of D: C is read first.
 template <int M, int K, int Per, typename Element, Element (*read)(uint32_t, int), typename Sum>
 void multiply(Warp& w, const Instruction& i, uint32_t) {
   constexpr int a_words = M * K / Per / lanes, b_words = 8 * K / Per / lanes, c_words = M * 8 / lanes;
+  require_whole(w);
   Element a[M][K], b[K][8];
   for (int lane = 0; lane < lanes; lane++) {
     for (int e = 0; e < a_words * Per; e++) {
@@ -55,20 +60,22 @@ void multiply(Warp& w, const Instruction& i, uint32_t) {
     }
   }
   for (int lane = 0; lane < lanes; lane++) {
+    uint32_t d[c_words];
     for (int e = 0; e < c_words; e++) {
       const Place at = c_place(lane, e);
       const uint32_t before = w.narrow(i.from[a_words + b_words + e])[lane];
-      // Integers wrap; of floats, sums of products of halves are exact in double, and rounded once.
+      // Integers wrap; products of halves are exact in double, and their sums closer than a GPU's.
       if constexpr (std::is_same_v<Sum, int32_t>) {
         uint32_t sum = before;
         for (int k = 0; k < K; k++) sum += static_cast<uint32_t>(a[at.row][k] * b[k][at.column]);
-        w.narrow(i.to[e])[lane] = sum;
+        d[e] = sum;
       } else {
         double sum = std::bit_cast<float>(before);
         for (int k = 0; k < K; k++) sum += static_cast<double>(a[at.row][k]) * static_cast<double>(b[k][at.column]);
-        w.narrow(i.to[e])[lane] = std::bit_cast<uint32_t>(static_cast<float>(sum));
+        d[e] = float_bits(static_cast<float>(sum));
       }
     }
+    for (int e = 0; e < c_words; e++) w.narrow(i.to[e])[lane] = d[e];
   }
 }
 
@@ -76,6 +83,7 @@ void multiply(Warp& w, const Instruction& i, uint32_t) {
 // four elements of row lane % 4.
 template <bool by_rows>
 void multiply_quads(Warp& w, const Instruction& i, uint32_t) {
+  require_whole(w);
   for (int first = 0; first < 16; first += 4) {
     float a[8][4], b[4][8];
     auto all_lanes = [&](auto&& f) {
@@ -90,12 +98,14 @@ void multiply_quads(Warp& w, const Instruction& i, uint32_t) {
       }
     });
     all_lanes([&](int lane) {
+      uint32_t d[8];
       for (int e = 0; e < 8; e++) {
         const int row = (lane & 1) + (e & 2) + (lane < 16 ? 0 : 4), column = (e & 4) + (lane & 2) + (e & 1);
         double sum = std::bit_cast<float>(w.narrow(i.from[4 + e])[lane]);
         for (int k = 0; k < 4; k++) sum += static_cast<double>(a[row][k]) * static_cast<double>(b[k][column]);
-        w.narrow(i.to[e])[lane] = std::bit_cast<uint32_t>(static_cast<float>(sum));
+        d[e] = float_bits(static_cast<float>(sum));
       }
+      for (int e = 0; e < 8; e++) w.narrow(i.to[e])[lane] = d[e];
     });
   }
 }
@@ -103,6 +113,7 @@ void multiply_quads(Warp& w, const Instruction& i, uint32_t) {
 // Lanes 8 m to 8 m + 7 name the rows of matrix m; of a transposed one a lane gets a column's elements.
 template <int matrices, bool transposed>
 void load_matrices(Warp& w, const Instruction& i, uint32_t mask) {
+  require_whole(w);
   uint8_t* where[lanes];
   const uint32_t naming = matrices == 4 ? ~0u : (1u << 8 * matrices) - 1;
   w.locate(i, mask & naming, i.from[0], false, where);

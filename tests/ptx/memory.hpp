@@ -12,13 +12,30 @@
 
 namespace ptx {
 
-// A block of a launch, as the one number that is kept for a word.
-constexpr uint64_t author(uint32_t launch, uint32_t block) { return static_cast<uint64_t>(launch) << 32 | block; }
-constexpr uint32_t launch_of(uint64_t author) { return static_cast<uint32_t>(author >> 32); }
-
-struct Word {
-  std::atomic<uint64_t> writer{0}, reader{0};
+// Who touched which bytes of a word: a block of a launch, or several.
+struct Author {
+  uint32_t launch = 0, block : 28 = 0, bytes : 4 = 0;
+  bool operator==(const Author&) const = default;
 };
+constexpr uint32_t several = (1u << 28) - 1;
+
+// The last launch to write, and the last to read. Whoever comes first says so in one and then looks at the other, so that
+// of two threads at least one sees both.
+struct Word {
+  std::atomic<Author> writer, reader;
+};
+
+// Adds `now` to those of its launch. Who was there before.
+inline Author add(std::atomic<Author>& last, Author now) {
+  for (Author before = last.load();;) {
+    Author after = now;
+    if (before.launch == now.launch) {
+      after.bytes |= before.bytes;
+      if (before.block != now.block) after.block = several;
+    }
+    if (after == before || last.compare_exchange_weak(before, after)) return before;
+  }
+}
 
 struct Allocation {
   uintptr_t begin, end;

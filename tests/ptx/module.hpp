@@ -20,6 +20,11 @@ struct Trap : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// What an instruction refuses to do, before it is known where: a Trap by the time it leaves the machine.
+struct Fault : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 using Run = void (*)(Warp& warp, const Instruction& instruction, uint32_t mask);
 
 enum class Flow : uint8_t {
@@ -51,6 +56,7 @@ struct Instruction {
   uint8_t bytes = 0;       // of each element in memory
   uint8_t vector = 1;      // elements in memory
   bool exempt = false;     // from the search for races: an access that is meant to meet others
+  bool unchanging = false;  // reads what nobody may write while the launch runs
   bool guard_negated = false;
   int16_t guard = -1;      // a predicate
   int32_t text = 0;        // line in the module's text
@@ -81,7 +87,8 @@ std::vector<std::unique_ptr<Kernel>> parse(const std::string& text, const std::s
 // Fills in how an instruction runs, by its name; false if there is none such.
 bool find_operation(const std::string& name, Instruction& instruction);
 
-// Whether a source of an operation has 64 bits.
+// Whether a source of an operation, and what it gives, has 64 bits; of those that are not of memory.
 bool reads_wide(const std::string& name, int index);
+bool writes_wide(const std::string& name);
 
 }  // namespace ptx

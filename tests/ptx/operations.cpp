@@ -38,11 +38,11 @@ T value(Row<T> bits) {
   }
 }
 
-// Narrow integers leave zeros above them, which nobody reads.
+// Narrow integers leave zeros above them, which nobody reads; of NaNs there is one.
 template <typename T>
 Row<T> bits(T v) {
   if constexpr (std::is_same_v<T, float>) {
-    return std::bit_cast<uint32_t>(v);
+    return float_bits(v);
   } else {
     return static_cast<Row<T>>(static_cast<std::make_unsigned_t<T>>(v));
   }
@@ -107,15 +107,19 @@ struct FloatAbs { float operator()(float a) const { return std::fabs(a); } };
 struct FloatSqrt { float operator()(float a) const { return std::sqrt(a); } };
 struct FloatRcp { float operator()(float a) const { return 1.0f / a; } };
 struct FloatRound { float operator()(float a) const { return std::nearbyint(a); } };
-// Of a number and a NaN, the number.
-struct FloatMin { float operator()(float a, float b) const { return std::fmin(a, b); } };
-struct FloatMax { float operator()(float a, float b) const { return std::fmax(a, b); } };
+// Of a number and a NaN, the number; -0 is less than +0.
+struct FloatMin {
+  float operator()(float a, float b) const { return std::isnan(a) || b < a || (a == b && std::signbit(b)) ? b : a; }
+};
+struct FloatMax {
+  float operator()(float a, float b) const { return std::isnan(a) || b > a || (a == b && std::signbit(a)) ? b : a; }
+};
 
 // A kernel that divides by zero is wrong, though a GPU goes on.
 struct Div {
   template <typename T>
   T operator()(T a, T b) const {
-    if (b == 0) throw Trap("a division by zero");
+    if (b == 0) throw Fault("a division by zero");
     if constexpr (std::is_signed_v<T>) {
       if (b == -1) return static_cast<T>(Sub()(T{0}, a));
     }
@@ -125,7 +129,7 @@ struct Div {
 struct Rem {
   template <typename T>
   T operator()(T a, T b) const {
-    if (b == 0) throw Trap("a division by zero");
+    if (b == 0) throw Fault("a division by zero");
     if constexpr (std::is_signed_v<T>) {
       if (b == -1) return 0;
     }
@@ -198,17 +202,11 @@ void extract_bits(Warp& w, const Instruction& i, uint32_t mask) {
   const uint32_t *a = w.narrow(i.from[0]), *at = w.narrow(i.from[1]), *count = w.narrow(i.from[2]);
   uint32_t* d = w.narrow(i.to[0]);
   each(mask, [&](int l) {
-    const uint32_t from = at[l] & 255, n = count[l] & 255;
-    const uint64_t all = std::is_signed_v<T> ? static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(a[l]))) : a[l];
-    uint64_t part = from > 63 ? 0 : all >> from;
-    if (n < 32) {
-      part &= (uint64_t{1} << n) - 1;
-      if (std::is_signed_v<T> && n > 0) {
-        const uint32_t top = std::min(from + n - 1, 31u);  // the sign is that of the field's last bit
-        if ((a[l] >> top & 1) != 0) part |= ~((uint64_t{1} << n) - 1);
-      }
-    }
-    d[l] = n == 0 ? 0 : static_cast<uint32_t>(part);
+    const uint32_t n = std::min(count[l] & 255, 32u), beyond = 64 - n;
+    // Above its bits a number goes on with its sign, and so does the field.
+    using Wide = std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>;
+    const Wide part = static_cast<Wide>(value<T>(a[l])) >> std::min(at[l] & 255, 63u);
+    d[l] = n == 0 ? 0 : static_cast<uint32_t>(part << beyond >> beyond);
   });
 }
 
@@ -261,7 +259,7 @@ void subtract_halves(Warp& w, const Instruction& i, uint32_t mask) {
     uint32_t result = 0;
     for (int k = 0; k < 32; k += 16) {
       const float x = half_value(a[l] >> k), y = half_value(b[l] >> k);
-      result |= half_bits(x - y) << k;  // exact in float: once rounded
+      result |= half_bits(x - y) << k;  // a float has digits enough that to round twice is to round once
     }
     d[l] = result;
   });
@@ -349,7 +347,7 @@ void change_space(Warp& w, const Instruction& i, uint32_t mask) {
   const uint64_t* a = w.wide(i.from[0]);
   uint64_t* d = w.wide(i.to[0]);
   each(mask, [&](int l) {
-    uint64_t base = space == Space::GRID ? 0 : base_of(w, space);
+    uint64_t base = base_of(w, space);
     if (space == Space::THREAD) base += static_cast<uint64_t>(w.first_thread() + static_cast<uint32_t>(l)) * w.block().kernel.local_bytes;
     d[l] = to_generic ? a[l] + base : a[l] - base;
   });
@@ -382,7 +380,7 @@ void to_integer(Warp& w, const Instruction& i, uint32_t mask) {
     constexpr double least = static_cast<double>(std::numeric_limits<D>::min()), most = static_cast<double>(std::numeric_limits<D>::max());
     D result = 0;
     if (!std::isnan(v)) result = v <= least ? std::numeric_limits<D>::min() : v >= most ? std::numeric_limits<D>::max() : static_cast<D>(v);
-    d[l] = bits<D>(result);
+    d[l] = static_cast<Row<D>>(result);
   });
 }
 float towards_zero(float v) { return std::trunc(v); }
@@ -459,20 +457,26 @@ void atomic_add(Warp& w, const Instruction& i, uint32_t mask) {
 
 template <bool exclusive_or>
 void shuffle(Warp& w, const Instruction& i, uint32_t mask) {
-  const uint32_t *a = w.narrow(i.from[0]), *which = w.narrow(i.from[1]), *clamp = w.narrow(i.from[2]);
+  const uint32_t *a = w.narrow(i.from[0]), *which = w.narrow(i.from[1]), *clamp = w.narrow(i.from[2]), *members = w.narrow(i.from[3]);
   uint32_t* d = w.narrow(i.to[0]);
   uint32_t result[lanes];
   each(mask, [&](int l) {
     const auto lane = static_cast<uint32_t>(l);
-    if (clamp[l] != 0x1f) throw Trap("a shuffle within parts of a warp");
+    if (clamp[l] != 0x1f || members[l] != ~0u) throw Fault("a shuffle within a part of a warp");
     const uint32_t source = exclusive_or ? lane ^ (which[l] & 31) : which[l] & 31;
-    if ((mask >> source & 1) == 0) throw Trap("a shuffle takes from a lane that has ended");
+    if ((mask >> source & 1) == 0) throw Fault("a shuffle takes from a lane that has ended");
     result[l] = a[source];
   });
   each(mask, [&](int l) { d[l] = result[l]; });
 }
 
-void warp_barrier(Warp& w, const Instruction&, uint32_t) { w.meet(); }
+void warp_barrier(Warp& w, const Instruction& i, uint32_t mask) {
+  const uint32_t* members = w.narrow(i.from[0]);
+  each(mask, [&](int l) {
+    if (members[l] != ~0u) throw Fault("a barrier of a part of a warp");
+  });
+  w.meet();
+}
 void nothing(Warp&, const Instruction&, uint32_t) {}
 void wait_for_earlier(Warp& w, const Instruction&, uint32_t mask) { w.wait_for_earlier(mask); }
 void full_fence(Warp&, const Instruction&, uint32_t) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
@@ -594,16 +598,21 @@ void add_floats(const Adder& add) {
   add("sub.rn.f16x2", subtract_halves, Class::FLOAT);
 }
 
+// Who touched block memory is known by words: there are no accesses to parts of one.
 template <typename T>
 void add_accesses(const Adder& add, const std::string& type) {
-  const std::pair<const char*, Space> spaces[] = {
-      {".param", Space::PARAMETER}, {".global", Space::GRID}, {".global.nc.L1::no_allocate", Space::GRID}, {".global.nc", Space::GRID},
-      {".shared", Space::BLOCK}, {".local", Space::THREAD}, {"", Space::GENERIC}};
-  for (auto& [name, space] : spaces) {
-    for (int vector : {1, 2, 4}) {
-      const std::string form = name + (vector == 1 ? "" : ".v" + std::to_string(vector)) + "." + type;
-      add.memory("ld" + form, load<T>, space, sizeof(T), vector);
-      add.memory("st" + form, store<T>, space, sizeof(T), vector);
+  for (int vector : {1, 2, 4}) {
+    const std::string form = (vector == 1 ? "." : ".v" + std::to_string(vector) + ".") + type;
+    const std::pair<const char*, Space> spaces[] = {{".global", Space::GRID}, {".shared", Space::BLOCK}, {".local", Space::THREAD}, {"", Space::GENERIC}};
+    for (auto& [name, space] : spaces) {
+      if (space == Space::BLOCK && sizeof(T) < 4) continue;
+      add.memory("ld" + (name + form), load<T>, space, sizeof(T), vector);
+      add.memory("st" + (name + form), store<T>, space, sizeof(T), vector);
+    }
+    add.memory("ld.param" + form, load<T>, Space::PARAMETER, sizeof(T), vector);
+    for (const char* name : {"ld.global.nc", "ld.global.nc.L1::no_allocate"}) {
+      add.memory(name + form, load<T>, Space::GRID, sizeof(T), vector);
+      add.table[name + form].unchanging = true;
     }
   }
 }
@@ -685,6 +694,14 @@ bool find_operation(const std::string& name, Instruction& instruction) {
   with.guard = instruction.guard, with.guard_negated = instruction.guard_negated, with.text = instruction.text;
   instruction = with;
   return true;
+}
+
+bool writes_wide(const std::string& name) {
+  auto ends_with = [&](const char* end) { return name.size() >= 2 && name.compare(name.size() - 2, 2, end) == 0; };
+  if (name == "mov.b64.pack" || name == "mov.u64.globaltimer") return true;
+  if (name.rfind("mul.wide", 0) == 0 || name.rfind("mad.wide", 0) == 0) return ends_with("32");
+  if (name.rfind("cvt.", 0) == 0) return name.find("64") < name.rfind('.');
+  return ends_with("64");
 }
 
 bool reads_wide(const std::string& name, int index) {

@@ -94,7 +94,9 @@ std::vector<std::string> operands_of(const std::string& text) {
 uint64_t immediate(const std::string& text) {
   if (text.rfind("0f", 0) == 0 || text.rfind("0F", 0) == 0) return std::stoull(text.substr(2), nullptr, 16);
   bool negative = text[0] == '-';
-  uint64_t value = std::stoull(negative ? text.substr(1) : text, nullptr, 0);
+  size_t read = 0;
+  uint64_t value = std::stoull(negative ? text.substr(1) : text, &read, 0);
+  if (read + negative != text.size()) throw Trap("no number: " + text);
   return negative ? ~value + 1 : value;
 }
 
@@ -119,6 +121,8 @@ class KernelReader {
   }
 
   void finish() {
+    auto ends = [](const Instruction& i) { return i.guard < 0 && (i.flow == Flow::EXIT || i.flow == Flow::BRANCH); };
+    if (kernel_.code.empty() || !ends(kernel_.code.back())) throw Trap("the kernel goes on behind its end");
     for (auto& [index, label] : branches_) {
       auto found = labels_.find(label);
       if (found == labels_.end()) throw Trap("no label " + label);
@@ -177,7 +181,7 @@ class KernelReader {
       size_t end = text.find_first_of(" \t");
       i.guard_negated = text[1] == '!';
       std::string name = text.substr(i.guard_negated ? 2 : 1, end - (i.guard_negated ? 2 : 1));
-      i.guard = static_cast<int16_t>(predicate(name));
+      i.guard = static_cast<int16_t>(predicate(declared(name, 1)));
       text = trimmed(text.substr(end));
     }
     size_t end = text.find_first_of(" \t");
@@ -188,10 +192,14 @@ class KernelReader {
     if (name == "mov.b64" || name == "mov.b32") {  // to and from parts
       if (operands[0][0] == '{') name += ".unpack";
       if (operands[1][0] == '{') name += ".pack";
+      const std::string& parts = operands[operands[1][0] == '{'];
+      if (parts[0] == '{' && std::count(parts.begin(), parts.end(), ',') != 1) throw Trap("other than two parts");
     }
     operation_ = name;
     if (!find_operation(name, i)) throw Trap("line " + std::to_string(s.line) + ": there is no " + name);
     size_t at = kernel_.code.size();
+    if (i.flow == Flow::BLOCK_BARRIER && operands != std::vector<std::string>{"0"}) throw Trap("a barrier of a part of a block");
+    if (name == "bra.uni" && i.guard >= 0) throw Trap("lanes may part where they may not");
     if (i.flow == Flow::BRANCH) {
       branches_.emplace_back(at, operands[0]);
       operands.clear();
@@ -223,17 +231,34 @@ class KernelReader {
     }
   }
 
-  void use(size_t at, const std::string& text, bool to, int index) {
+  std::string name_of(const std::string& text) const {
     auto scoped = scoped_.find(text);
-    std::string name = scoped == scoped_.end() ? text : scoped->second;
+    return scoped == scoped_.end() ? text : scoped->second;
+  }
+
+  std::string declared(const std::string& text, int bits) const {
+    auto found = registers_.find(name_of(text));
+    if (found == registers_.end() || found->second.bits != bits) throw Trap("there is no such register: " + text);
+    return found->first;
+  }
+
+  // Of memory, only the first source may be of any width: an address.
+  bool fits(const Instruction& i, bool to, int index, bool wide, int bits) const {
+    if (i.kind != Class::MEMORY || i.flow == Flow::WARP) return (bits == 64) == wide;
+    if (!to && index == 0) return bits >= 32;
+    return i.exempt ? bits == 32 : bits >= 8 * i.bytes;
+  }
+
+  void use(size_t at, const std::string& text, bool to, int index) {
+    std::string name = name_of(text);
     for (size_t i = 0; i < std::size(special_names); i++) {
       if (text == special_names[i]) {
         registers_[name].bits = 32;
         specials_[name] = static_cast<int>(i);
       }
     }
-    bool wide = !to && reads_wide(operation_, index);
-    if (text[0] != '%' && scoped == scoped_.end()) {
+    bool wide = to ? writes_wide(operation_) : reads_wide(operation_, index);
+    if (text[0] != '%' && name == text) {
       auto symbol = symbols_.find(text);
       uint64_t value = symbol != symbols_.end() ? symbol->second : immediate(text);
       name = (wide ? "=wide " : "=") + std::to_string(value);
@@ -248,7 +273,7 @@ class KernelReader {
       place.row = predicate(name);
       return;
     }
-    if (!to && kernel_.code[at].kind != Class::MEMORY && (r.bits == 64) != wide) throw Trap("the wrong width: " + text);
+    if (!fits(kernel_.code[at], to, index, wide, r.bits)) throw Trap("the wrong width: " + text);
     r.cover(static_cast<int>(at));
     patches_.push_back({at, index, to, name});
   }
