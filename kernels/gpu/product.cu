@@ -50,7 +50,7 @@ DEVICE void product(const ProductArgs& a) {
 
 #define PRODUCT(format, Format, mode, Mode)                                                             \
   KERNEL(product_##format##_##mode##_m1, ProductArgs, 128) { product<Mode, Format, 1>(a); }            \
-  KERNEL(product_##format##_##mode##_m4, ProductArgs, 128) { product<Mode, Format, 4>(a); }
+  KERNEL_UNRATIONED(product_##format##_##mode##_m4, ProductArgs, 128) { product<Mode, Format, 4>(a); }
 PRODUCT(q4_0, Q4_0, int8, Int8)
 PRODUCT(q8_0, Q8_0, int8, Int8)
 PRODUCT(q4_k, Q4_K, int8, Int8)
