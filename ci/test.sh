@@ -260,7 +260,7 @@ stage_cuda() {
   local archs='-DTALARIA_CUDA_ARCHS=61;70;75;80;86;87;89;90a;120' # the first is beside others on some machines, and left out
   [ -z "$all" ] || archs=-UTALARIA_CUDA_ARCHS
   if ! command -v nvcc && [ ! -x "${CUDA_PATH:-/usr/local/cuda}/bin/nvcc" ]; then
-    no_compiler cuda 21 'there is no nvcc, which comes with the CUDA toolkit'
+    no_compiler cuda 23 'there is no nvcc, which comes with the CUDA toolkit'
     return 0
   fi
   gpu_kernels cuda -DTALARIA_CUDA=ON -DTALARIA_HIP=OFF "$archs"
@@ -337,7 +337,7 @@ stage_training() {
 
 # What no stage can show, however it ends.
 never_tested() {
-  printf '  CUDA and HIP on GPUs: their kernels are compiled and read here, and run on the emulator alone\n'
+  printf '  CUDA and HIP on GPUs: their kernels are compiled and read here, and run on the emulator, those of CUDA also as PTX\n'
   printf '  OpenCL on GPUs: its kernels run on a processor here; those for sub-groups, float16 and dot products are parsed\n'
   printf '  Metal on a GPU: its kernels run here on the emulator, and its runtime is only checked for types\n'
   printf '  systems other than this one (%s)\n' "$(uname -sm)"

@@ -29,7 +29,8 @@ DEVICE float weight_value(const LOCAL Matrix& m, int32_t type, int64_t row, int6
       uint32_t code = m.first[block * 128 + group / 2 * 32 + within % 32] >> group % 2 * 4 & 15;
       if (type == TALARIA_Q5_K) code |= (m.second[block * 32 + within % 32] >> group & 1u) << 4;
       float scale[2], minimum[2];
-      head_pair(*reinterpret_cast<const GLOBAL Words4*>(heads + block * 16), group / 2, scale, minimum);
+      Words4 head = *reinterpret_cast<const GLOBAL Words4*>(heads + block * 16);
+      head_pair(head, group / 2, scale, minimum);
       return scale[group % 2] * static_cast<float>(code) - minimum[group % 2];
     }
   }
