@@ -101,6 +101,17 @@ class Stream {
   std::thread thread_;
 };
 
+// The stream of a handle; none stands for the current device's own, which is there for good.
+Stream* stream_of(void* handle) {
+  if (handle != nullptr) return static_cast<Stream*>(handle);
+  static std::mutex& mutex = *new std::mutex();
+  static std::map<int, Stream*>& own = *new std::map<int, Stream*>();
+  std::lock_guard<std::mutex> lock(mutex);
+  Stream*& stream = own[current];
+  if (stream == nullptr) stream = new Stream(current);
+  return stream;
+}
+
 struct Function {
   const ptx::Kernel* kernel;
   uint32_t dynamic_bytes = 48 << 10;  // that a launch may have
@@ -158,7 +169,7 @@ Status queue(Function* function, const unsigned* grid, const unsigned* block, un
   launch->dynamic_shared_bytes = shared;
   const auto* bytes = static_cast<const uint8_t*>(arguments[0]);
   launch->parameters.assign(bytes, bytes + kernel.parameter_bytes);
-  auto* on = static_cast<Stream*>(stream);
+  auto* on = stream_of(stream);
   on->add([launch, on, early] {
     ptx::Launch now = *launch;
     now.number = ++launches;
@@ -177,7 +188,7 @@ Status queue(Function* function, const unsigned* grid, const unsigned* block, un
 // Other work than launches: all before it has ended, and it ends before what follows.
 Status queue_other(void* stream, Work work) {
   if (Status status = trouble()) return status;
-  auto* on = static_cast<Stream*>(stream);
+  auto* on = stream_of(stream);
   on->add([on, work = std::move(work)] {
     on->running_since = 0;
     work();
@@ -274,7 +285,7 @@ Status ptx_upload(void* t, const void* s, size_t bytes, void* stream) {
 }
 Status ptx_download(void* t, const void* s, size_t bytes, void* stream) {
   Status status = move(t, s, bytes, stream);
-  if (status == 0 && !is_pinned(t, bytes)) static_cast<Stream*>(stream)->wait();
+  if (status == 0 && !is_pinned(t, bytes)) stream_of(stream)->wait();
   return status;
 }
 Status ptx_copy(void* t, const void* s, size_t bytes, void* stream) { return move(t, s, bytes, stream); }
@@ -321,8 +332,8 @@ Status ptx_create_stream(void** stream, unsigned, int) { return trouble() != 0 ?
 Status ptx_destroy_stream(void* stream) { return delete static_cast<Stream*>(stream), 0; }
 Status ptx_synchronize(void* stream) {
   if (Status status = trouble()) return status;
-  static_cast<Stream*>(stream)->wait();
-  return sticky[static_cast<Stream*>(stream)->device];
+  stream_of(stream)->wait();
+  return sticky[stream_of(stream)->device];
 }
 Status ptx_begin_capture(void* stream, int) { return static_cast<Stream*>(stream)->captured = new std::vector<Work>(), trouble(); }
 Status ptx_end_capture(void* stream, void** graph) {
@@ -337,7 +348,7 @@ Status ptx_destroy_graph(void* graph) { return delete static_cast<std::vector<Wo
 Status ptx_destroy_executable(void* executable) { return ptx_destroy_graph(executable); }
 Status ptx_launch_graph(void* executable, void* stream) {
   if (Status status = trouble()) return status;
-  auto* on = static_cast<Stream*>(stream);
+  auto* on = stream_of(stream);
   on->add([on] { on->running_since = 0; });  // a graph begins when all before it has ended
   for (const Work& work : *static_cast<std::vector<Work>*>(executable)) on->add(work);
   on->add([on] { on->running_since = 0; });
@@ -353,7 +364,7 @@ Status ptx_record_event(void* event, void* stream) {
     std::lock_guard<std::mutex> lock(e->mutex);
     e->pending++;
   }
-  static_cast<Stream*>(stream)->add([e] {
+  stream_of(stream)->add([e] {
     std::lock_guard<std::mutex> lock(e->mutex);
     e->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     e->pending--;
