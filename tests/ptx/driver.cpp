@@ -155,12 +155,13 @@ void write_report() {
 }
 
 // On its own stream, in order; what was launched early may meet those that were there before it.
-Status queue(Function* function, const unsigned* grid, const unsigned* block, unsigned shared, void* stream, void** arguments, bool early) {
+Status queue(Function* function, const unsigned* grid, const unsigned* block, unsigned shared, void* stream,
+             void** arguments, bool early) {
   if (Status status = trouble()) return status;
   const ptx::Kernel& kernel = *function->kernel;
   const unsigned threads = block[0] * block[1] * block[2];
-  if (threads == 0 || threads > kernel.most_threads || grid[0] == 0 || grid[1] == 0 || grid[2] == 0 || grid[1] > 65535 || grid[2] > 65535 ||
-      shared + kernel.shared_bytes > function->dynamic_bytes) {
+  if (threads == 0 || threads > kernel.most_threads || grid[0] == 0 || grid[1] == 0 || grid[2] == 0 ||
+      grid[1] > 65535 || grid[2] > 65535 || shared + kernel.shared_bytes > function->dynamic_bytes) {
     return INVALID;
   }
   auto launch = std::make_shared<ptx::Launch>();
@@ -203,7 +204,9 @@ Status ptx_init(unsigned) {
   return once == 0 ? 0 : INVALID;
 }
 Status ptx_device_count(int* count) { return *count = std::min(setting("TALARIA_PTX_DEVICES", 1), most_devices), 0; }
-Status ptx_device_name(char* name, int bytes, int) { return std::snprintf(name, static_cast<size_t>(bytes), "PTX on this processor"), 0; }
+Status ptx_device_name(char* name, int bytes, int) {
+  return std::snprintf(name, static_cast<size_t>(bytes), "PTX on this processor"), 0;
+}
 Status ptx_device_memory(size_t* bytes, int) { return *bytes = device_bytes(), 0; }
 Status ptx_device_attribute(int* value, int attribute, int) {
   const int compute = setting("TALARIA_PTX_COMPUTE", 90);
@@ -281,7 +284,8 @@ static bool is_pinned(const void* memory, size_t bytes) {
 Status ptx_upload(void* t, const void* s, size_t bytes, void* stream) {
   if (is_pinned(s, bytes)) return move(t, s, bytes, stream);
   const auto* from = static_cast<const uint8_t*>(s);
-  return queue_other(stream, [t, staged = std::vector<uint8_t>(from, from + bytes)] { std::memcpy(t, staged.data(), staged.size()); });
+  return queue_other(
+      stream, [t, staged = std::vector<uint8_t>(from, from + bytes)] { std::memcpy(t, staged.data(), staged.size()); });
 }
 Status ptx_download(void* t, const void* s, size_t bytes, void* stream) {
   Status status = move(t, s, bytes, stream);
@@ -322,20 +326,24 @@ Status ptx_find_function(void** function, void* module, const char* name) {
   }
   return NOT_FOUND;
 }
-Status ptx_launch(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
-                  void* stream, void** arguments, void**) {
+Status ptx_launch(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                  unsigned shared, void* stream, void** arguments, void**) {
   const unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};
   return queue(static_cast<Function*>(function), grid, block, shared, stream, arguments, false);
 }
 
-Status ptx_create_stream(void** stream, unsigned, int) { return trouble() != 0 ? trouble() : (*stream = new Stream(current), 0); }
+Status ptx_create_stream(void** stream, unsigned, int) {
+  return trouble() != 0 ? trouble() : (*stream = new Stream(current), 0);
+}
 Status ptx_destroy_stream(void* stream) { return delete static_cast<Stream*>(stream), 0; }
 Status ptx_synchronize(void* stream) {
   if (Status status = trouble()) return status;
   stream_of(stream)->wait();
   return sticky[stream_of(stream)->device];
 }
-Status ptx_begin_capture(void* stream, int) { return static_cast<Stream*>(stream)->captured = new std::vector<Work>(), trouble(); }
+Status ptx_begin_capture(void* stream, int) {
+  return static_cast<Stream*>(stream)->captured = new std::vector<Work>(), trouble();
+}
 Status ptx_end_capture(void* stream, void** graph) {
   auto* from = static_cast<Stream*>(stream);
   *graph = from->captured, from->captured = nullptr;
@@ -386,12 +394,15 @@ Status ptx_elapsed(float* ms, void* from, void* to) {
 Status ptx_can_access_peer(int* can, int device, int other) { return *can = device != other, trouble(); }
 
 PTX_EXPORT Status cuGetErrorString(Status status, const char** text) {
-  *text = status == ILLEGAL ? "a kernel did what it must not; the error output says what" : "the machine for PTX refuses this";
+  *text = status == ILLEGAL ? "a kernel did what it must not; the error output says what"
+                            : "the machine for PTX refuses this";
   return 0;
 }
 PTX_EXPORT Status cuDriverGetVersion(int* version) { return *version = 13000, 0; }
 PTX_EXPORT Status cuDeviceGet(int* device, int index) { return *device = index, 0; }
-PTX_EXPORT Status cuDeviceGetPCIBusId(char* bus, int bytes, int) { return std::snprintf(bus, static_cast<size_t>(bytes), "none"), 0; }
+PTX_EXPORT Status cuDeviceGetPCIBusId(char* bus, int bytes, int) {
+  return std::snprintf(bus, static_cast<size_t>(bytes), "none"), 0;
+}
 PTX_EXPORT Status cuDevicePrimaryCtxRetain(void** context, int device) {
   return *context = reinterpret_cast<void*>(static_cast<intptr_t>(device) + 1), 0;
 }
@@ -425,5 +436,6 @@ struct LaunchConfig {
 };
 PTX_EXPORT Status cuLaunchKernelEx(const LaunchConfig* config, void* function, void** arguments, void**) {
   if (config->count != 1 || config->attributes[0] != 6) return INVALID;
-  return queue(static_cast<Function*>(function), config->grid, config->block, config->shared, config->stream, arguments, config->attributes[2] == 1);
+  return queue(static_cast<Function*>(function), config->grid, config->block, config->shared, config->stream, arguments,
+               config->attributes[2] == 1);
 }

@@ -11,7 +11,8 @@ namespace ptx {
 namespace {
 
 const bool counting = std::getenv("TALARIA_PTX_REPORT") != nullptr;
-const bool reversed = std::getenv("TALARIA_PTX_ORDER") != nullptr && std::strcmp(std::getenv("TALARIA_PTX_ORDER"), "reverse") == 0;
+const bool reversed =
+    std::getenv("TALARIA_PTX_ORDER") != nullptr && std::strcmp(std::getenv("TALARIA_PTX_ORDER"), "reverse") == 0;
 
 std::mutex counts_mutex;
 std::map<std::string, Counts>& counts_of_all = *new std::map<std::string, Counts>();
@@ -28,7 +29,8 @@ void Counts::add(const Counts& other) {
   launches += other.launches, blocks += other.blocks, warps += other.warps;
   for (int i = 0; i < 8; i++) instructions[i] += other.instructions[i];
   global_requests += other.global_requests, global_bytes += other.global_bytes, global_sectors += other.global_sectors;
-  shared_requests += other.shared_requests, shared_turns += other.shared_turns, shared_least_turns += other.shared_least_turns;
+  shared_requests += other.shared_requests, shared_turns += other.shared_turns,
+      shared_least_turns += other.shared_least_turns;
 }
 
 // --- control flow -------------------------------------------------------------------------------------------------------
@@ -58,7 +60,8 @@ void Warp::run() {
   }
   for (const Group& g : groups_) {
     if (g.wait == Wait::WARP) {
-      trap(kernel_.code[g.at], "lanes " + text_of(g.mask) + " of " + text_of(live_) + " wait for the others, which do not come");
+      trap(kernel_.code[g.at],
+           "lanes " + text_of(g.mask) + " of " + text_of(live_) + " wait for the others, which do not come");
     }
   }
 }
@@ -100,9 +103,7 @@ void Warp::run_group(Group group) {
     }
     switch (i.flow) {
       case Flow::NEXT:
-      case Flow::WARP:
-        try {
-          i.run(*this, i, active);
+      case Flow::WARP: try { i.run(*this, i, active);
         } catch (const Fault& fault) {
           trap(i, fault.what());
         }
@@ -158,8 +159,9 @@ void Warp::wait_for_earlier(uint32_t mask) {
 
 void Warp::trap(const Instruction& i, const std::string& what) const {
   const auto index = static_cast<size_t>(&i - kernel_.code.data());
-  throw Trap(kernel_.name + ", block " + std::to_string(block_.number) + ", threads from " + std::to_string(first_thread_) + ": " + what +
-             ": " + kernel_.text[index] + " (" + kernel_.file + ", line " + std::to_string(i.text) + ")");
+  throw Trap(kernel_.name + ", block " + std::to_string(block_.number) + ", threads from " +
+             std::to_string(first_thread_) + ": " + what + ": " + kernel_.text[index] + " (" + kernel_.file +
+             ", line " + std::to_string(i.text) + ")");
 }
 
 // --- memory -------------------------------------------------------------------------------------------------------------
@@ -187,12 +189,8 @@ void Warp::locate(const Instruction& i, uint32_t mask, Operand base, bool writes
     case Space::PARAMETER:
       memory = const_cast<uint8_t*>(block_.launch.parameters.data()), size = block_.launch.parameters.size();
       break;
-    case Space::BLOCK:
-      memory = block_.shared.data(), size = block_.shared.size();
-      break;
-    case Space::THREAD:
-      memory = block_.local.data(), size = kernel_.local_bytes;
-      break;
+    case Space::BLOCK: memory = block_.shared.data(), size = block_.shared.size(); break;
+    case Space::THREAD: memory = block_.local.data(), size = kernel_.local_bytes; break;
     default:
       if (counting) count_access(i, space, mask, address);
       check_global(i, mask, writes, address);
@@ -201,7 +199,8 @@ void Warp::locate(const Instruction& i, uint32_t mask, Operand base, bool writes
   }
   each(mask, [&](int l) {
     if (address[l] > size || size - address[l] < bytes || (address[l] & (bytes - 1)) != 0) {
-      trap(i, "lane " + std::to_string(l) + " touches " + std::to_string(bytes) + " bytes at " + text_of(address[l]) + " of " + std::to_string(size));
+      trap(i, "lane " + std::to_string(l) + " touches " + std::to_string(bytes) + " bytes at " + text_of(address[l]) +
+                  " of " + std::to_string(size));
     }
     where[l] = memory + address[l];
     if (space == Space::THREAD) where[l] += (first_thread_ + static_cast<uint32_t>(l)) * kernel_.local_bytes;
@@ -235,7 +234,8 @@ void Warp::check_shared(const Instruction& i, uint32_t mask, bool writes, const 
       Block::SharedWord& word = block_.shared_words[byte / 4];
       auto refuse = [&](const Block::Touch& other, const char* did, const char* does) {
         trap(i, "a race: thread " + std::to_string(thread) + does + "what thread " + std::to_string(other.thread) +
-                    (other.lanes || other.warps ? " and others" : "") + did + ", at " + text_of(byte) + ", without a barrier between them");
+                    (other.lanes || other.warps ? " and others" : "") + did + ", at " + text_of(byte) +
+                    ", without a barrier between them");
       };
       const bool atomic = i.exempt;
       const char* does = atomic ? " adds to " : writes ? " writes " : " reads ";
@@ -253,14 +253,17 @@ void Warp::check_shared(const Instruction& i, uint32_t mask, bool writes, const 
 
 void Warp::check_rewrite(const Instruction& i, int lane, const uint8_t* where, const void* value, size_t bytes) const {
   if ((rewrites_ >> lane & 1) == 0 || std::memcmp(where, value, bytes) == 0) return;
-  trap(i, "a race: lane " + std::to_string(lane) + " writes another value than a thread before it, without a barrier between them");
+  trap(i, "a race: lane " + std::to_string(lane) +
+              " writes another value than a thread before it, without a barrier between them");
 }
 
 // Of memory of the thread's own, by an address that may be of any.
 void Warp::check_own(const Instruction& i, int l, uint64_t address) const {
   const uint64_t bytes = static_cast<uint64_t>(i.bytes) * i.vector, size = kernel_.local_bytes;
-  const uint64_t at = address - reinterpret_cast<uintptr_t>(block_.local.data()) - (first_thread_ + static_cast<uint32_t>(l)) * size;
-  if (at > size || size - at < bytes || at % bytes != 0) trap(i, "lane " + std::to_string(l) + " touches what is not its own");
+  const uint64_t at =
+      address - reinterpret_cast<uintptr_t>(block_.local.data()) - (first_thread_ + static_cast<uint32_t>(l)) * size;
+  if (at > size || size - at < bytes || at % bytes != 0)
+    trap(i, "lane " + std::to_string(l) + " touches what is not its own");
 }
 
 void Warp::check_global(const Instruction& i, uint32_t mask, bool writes, const uint64_t* address) {
@@ -272,14 +275,16 @@ void Warp::check_global(const Instruction& i, uint32_t mask, bool writes, const 
   each(mask, [&](int l) {
     const uint64_t a = address[l];
     if (i.space == Space::GENERIC && a - local < block_.local.size()) return check_own(i, l, a);
-    if (last_ == nullptr || a < last_->begin || a > last_->end || last_->end - a < bytes || last_generation_ != Memory::all().generation()) {
+    if (last_ == nullptr || a < last_->begin || a > last_->end || last_->end - a < bytes ||
+        last_generation_ != Memory::all().generation()) {
       last_generation_ = Memory::all().generation();
       last_ = Memory::all().find(a, bytes);
     }
     if (last_ == nullptr || (a & (bytes - 1)) != 0) {
       std::string what = last_ == nullptr ? " bytes that nobody allocated at " : " bytes at an odd address, ";
       last_ = nullptr;
-      trap(i, "lane " + std::to_string(l) + (writes ? " writes " : " reads ") + std::to_string(bytes) + what + text_of(a));
+      trap(i,
+           "lane " + std::to_string(l) + (writes ? " writes " : " reads ") + std::to_string(bytes) + what + text_of(a));
     }
     if (last_->host || i.exempt) return;
     const bool early = launch.running_since != 0 && (waited_ >> l & 1) == 0;
@@ -296,12 +301,14 @@ void Warp::check_global(const Instruction& i, uint32_t mask, bool writes, const 
       if (!writes) ptx::add(word.reader, self);
       const Author writer = writes ? ptx::add(word.writer, self) : word.writer.load(), reader = word.reader.load();
       if (early && (is_running(writer) || (writes && is_running(reader)))) {
-        trap(i, std::string("before it has waited, a launch ") + (writes ? "writes" : "reads") + " what launches before it may still use, at " + text_of(byte));
+        trap(i, std::string("before it has waited, a launch ") + (writes ? "writes" : "reads") +
+                    " what launches before it may still use, at " + text_of(byte));
       }
       if (meets(writer) || (writes && meets(reader))) {
         const Author other = meets(writer) ? writer : reader;
         trap(i, "a race: block " + std::to_string(block_.number) + (writes ? " writes" : " reads") + " what " +
-                    (other.block == several ? "several blocks" : "block " + std::to_string(other.block)) + " of the same launch use, at " + text_of(byte));
+                    (other.block == several ? "several blocks" : "block " + std::to_string(other.block)) +
+                    " of the same launch use, at " + text_of(byte));
       }
       if (i.unchanging && writer.launch == launch.number && (writer.bytes & touched) != 0) {
         trap(i, "a launch reads as unchanging what it wrote, at " + text_of(byte));
@@ -362,13 +369,15 @@ Block::Block(const Launch& l) : launch(l), kernel(*l.kernel), threads(l.threads[
 }
 
 void Block::begin(const uint32_t index[3]) {
-  for (auto* bytes : {&shared, &local}) std::fill(bytes->begin(), bytes->end(), uint8_t{0xa5});  // nobody may count on zeros
+  for (auto* bytes : {&shared, &local})
+    std::fill(bytes->begin(), bytes->end(), uint8_t{0xa5});  // nobody may count on zeros
   std::fill(predicates.begin(), predicates.end(), 0xa5a5a5a5u);
   const uint32_t x = launch.threads[0], y = launch.threads[1];
   for (uint32_t thread = 0; thread < (threads + lanes - 1) / lanes * lanes; thread++) {
     const uint32_t lane = thread % lanes, warp = thread / lanes;
-    const uint32_t values[] = {thread % x, thread / x % y, thread / x / y, index[0], index[1], index[2], x, y, launch.threads[2],
-                               launch.grid[0], launch.grid[1], launch.grid[2], lane, warp};
+    const uint32_t values[] = {
+        thread % x, thread / x % y,    thread / x / y, index[0],       index[1],       index[2], x,
+        y,          launch.threads[2], launch.grid[0], launch.grid[1], launch.grid[2], lane,     warp};
     for (auto& [place, which] : kernel.specials) {
       reinterpret_cast<uint32_t*>(registers.data() + warp * kernel.file_bytes + place.row)[lane] = values[which];
     }
@@ -380,7 +389,8 @@ void Block::run(uint32_t n, const uint32_t index[3]) {
   barriers++;
   begin(index);
   std::vector<Warp> warps;
-  for (uint32_t first = 0; first < threads; first += lanes) warps.emplace_back(*this, first, std::min<uint32_t>(lanes, threads - first));
+  for (uint32_t first = 0; first < threads; first += lanes)
+    warps.emplace_back(*this, first, std::min<uint32_t>(lanes, threads - first));
   counts.blocks++;
   counts.warps += warps.size();
   for (;;) {
@@ -388,7 +398,8 @@ void Block::run(uint32_t n, const uint32_t index[3]) {
     size_t ended = 0;
     for (Warp& w : warps) ended += w.ended();
     if (ended == warps.size()) return;
-    if (ended != 0) throw Trap(kernel.name + ", block " + std::to_string(n) + ": warps have ended that others wait for at a barrier");
+    if (ended != 0)
+      throw Trap(kernel.name + ", block " + std::to_string(n) + ": warps have ended that others wait for at a barrier");
     barriers++;
     for (Warp& w : warps) w.pass_barrier();
   }
@@ -407,7 +418,8 @@ void run(const Launch& launch) {
       Block block(launch);
       for (uint64_t b; (b = next++) < blocks;) {
         const auto n = static_cast<uint32_t>(reversed ? blocks - 1 - b : b);
-        const uint32_t index[] = {n % launch.grid[0], n / launch.grid[0] % launch.grid[1], n / launch.grid[0] / launch.grid[1]};
+        const uint32_t index[] = {n % launch.grid[0], n / launch.grid[0] % launch.grid[1],
+                                  n / launch.grid[0] / launch.grid[1]};
         block.run(n, index);
       }
       std::lock_guard<std::mutex> lock(mutex);
@@ -431,7 +443,8 @@ void run(const Launch& launch) {
   }
   if (!trapped.empty()) throw Trap(trapped);
   if (launch.running_since != 0 && !waited) {
-    throw Trap(launch.kernel->name + ": none of an early launch's threads waits: it may end before those that launches after it wait for");
+    throw Trap(launch.kernel->name +
+               ": none of an early launch's threads waits: it may end before those that launches after it wait for");
   }
 }
 
@@ -442,18 +455,23 @@ std::string report() {
     uint64_t all = 0;
     for (uint64_t n : c.instructions) all += n;
     char line[400];
-    std::snprintf(line, sizeof line, "| %s | %llu | %llu | %llu | %llu | %llu | %.2f | %llu | %.2f |\n", name.c_str(),
-                  static_cast<unsigned long long>(c.launches), static_cast<unsigned long long>(c.warps),
-                  static_cast<unsigned long long>(all), static_cast<unsigned long long>(c.instructions[static_cast<int>(Class::MATRIX)]),
-                  static_cast<unsigned long long>(c.global_bytes),
-                  c.global_bytes == 0 ? 0 : static_cast<double>(c.global_sectors) * 32 / static_cast<double>(c.global_bytes),
-                  static_cast<unsigned long long>(c.shared_requests),
-                  c.shared_least_turns == 0 ? 0 : static_cast<double>(c.shared_turns) / static_cast<double>(c.shared_least_turns));
+    std::snprintf(
+        line, sizeof line, "| %s | %llu | %llu | %llu | %llu | %llu | %.2f | %llu | %.2f |\n", name.c_str(),
+        static_cast<unsigned long long>(c.launches), static_cast<unsigned long long>(c.warps),
+        static_cast<unsigned long long>(all),
+        static_cast<unsigned long long>(c.instructions[static_cast<int>(Class::MATRIX)]),
+        static_cast<unsigned long long>(c.global_bytes),
+        c.global_bytes == 0 ? 0 : static_cast<double>(c.global_sectors) * 32 / static_cast<double>(c.global_bytes),
+        static_cast<unsigned long long>(c.shared_requests),
+        c.shared_least_turns == 0 ? 0
+                                  : static_cast<double>(c.shared_turns) / static_cast<double>(c.shared_least_turns));
     text += line;
   }
   if (text.empty()) return text;
-  return "| kernel | launches | warps | instructions | of matrices | bytes of global memory | read or written x | accesses of block memory | turns x |\n"
-         "|---|---|---|---|---|---|---|---|---|\n" + text;
+  return "| kernel | launches | warps | instructions | of matrices | bytes of global memory | read or written x | "
+         "accesses of block memory | turns x |\n"
+         "|---|---|---|---|---|---|---|---|---|\n" +
+         text;
 }
 
 }  // namespace ptx

@@ -13,7 +13,7 @@ namespace ptx {
 // What was counted of a kernel, in instructions of warps.
 struct Counts {
   uint64_t launches = 0, blocks = 0, warps = 0;
-  uint64_t instructions[8] = {};  // by Class
+  uint64_t instructions[8] = {};                                       // by Class
   uint64_t global_requests = 0, global_bytes = 0, global_sectors = 0;  // sectors of 32 bytes
   uint64_t shared_requests = 0, shared_turns = 0, shared_least_turns = 0;
 
@@ -24,8 +24,9 @@ struct Launch {
   const Kernel* kernel = nullptr;
   uint32_t grid[3] = {1, 1, 1}, threads[3] = {1, 1, 1}, dynamic_shared_bytes = 0;
   std::vector<uint8_t> parameters;
-  uint32_t number = 0;        // counts launches of the process, from 1
-  uint32_t running_since = 0;  // launches from this one on may not have ended, until a thread has waited for them; 0: all have
+  uint32_t number = 0;  // counts launches of the process, from 1
+  uint32_t running_since =
+      0;  // launches from this one on may not have ended, until a thread has waited for them; 0: all have
 };
 
 // Runs all blocks, on some threads. Throws Trap.
@@ -53,9 +54,9 @@ class Block {
 
   // Who has touched a word of block memory since the barrier before.
   struct Touch {
-    uint32_t at = 0;        // `barriers` then
-    uint32_t meetings = 0;  // of the last thread's warp
-    uint16_t thread = 0;    // of the block: the last
+    uint32_t at = 0;                    // `barriers` then
+    uint32_t meetings = 0;              // of the last thread's warp
+    uint16_t thread = 0;                // of the block: the last
     bool lanes = false, warps = false;  // several: of the last thread's warp, since it met; of the block
   };
   struct SharedWord {
@@ -89,10 +90,11 @@ class Warp {
   // Where the lanes' addresses lead, once checked.
   void locate(const Instruction& instruction, uint32_t mask, Operand base, bool writes, uint8_t* where[lanes]);
   // Of a plain store to block memory, before a lane's value is there: several threads may write the same word with one value.
-  void check_rewrite(const Instruction& instruction, int lane, const uint8_t* where, const void* value, size_t bytes) const;
+  void check_rewrite(const Instruction& instruction, int lane, const uint8_t* where, const void* value,
+                     size_t bytes) const;
   Block& block() { return block_; }
   bool whole() const { return live_ == ~0u; }
-  void meet() { meetings_++; }              // bar.warp.sync orders memory
+  void meet() { meetings_++; }  // bar.warp.sync orders memory
   void wait_for_earlier(uint32_t mask);
   uint32_t first_thread() const { return first_thread_; }
 

@@ -23,11 +23,14 @@ inline uint32_t float_bits(float v) { return std::isnan(v) ? 0x7fffffff : std::b
 inline float half_value(uint32_t bits) {
   static const std::vector<float> values = [] {  // to convert one is a call that costs more than to look it up
     std::vector<float> all(1 << 16);
-    for (uint32_t i = 0; i < all.size(); i++) all[i] = static_cast<float>(__builtin_bit_cast(_Float16, static_cast<uint16_t>(i)));
+    for (uint32_t i = 0; i < all.size(); i++)
+      all[i] = static_cast<float>(__builtin_bit_cast(_Float16, static_cast<uint16_t>(i)));
     return all;
   }();
   return values[bits & 0xffff];
 }
-inline uint32_t half_bits(float v) { return std::isnan(v) ? 0x7fff : __builtin_bit_cast(uint16_t, static_cast<_Float16>(v)); }
+inline uint32_t half_bits(float v) {
+  return std::isnan(v) ? 0x7fff : __builtin_bit_cast(uint16_t, static_cast<_Float16>(v));
+}
 
 }  // namespace ptx

@@ -30,7 +30,8 @@ bool Memory::remove(void* memory) {
 std::shared_ptr<Allocation> Memory::find(uintptr_t address, size_t bytes) const {
   std::shared_lock<std::shared_mutex> lock(mutex_);
   auto found = allocations_.upper_bound(address);
-  if (found == allocations_.end() || found->second->begin > address || found->second->end < address + bytes) return nullptr;
+  if (found == allocations_.end() || found->second->begin > address || found->second->end < address + bytes)
+    return nullptr;
   return found->second;
 }
 

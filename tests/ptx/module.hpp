@@ -53,15 +53,15 @@ struct Instruction {
   Flow flow = Flow::NEXT;
   Class kind = Class::OTHER;
   Space space = Space::GENERIC;
-  uint8_t bytes = 0;       // of each element in memory
-  uint8_t vector = 1;      // elements in memory
-  bool exempt = false;     // from the search for races: an access that is meant to meet others
+  uint8_t bytes = 0;        // of each element in memory
+  uint8_t vector = 1;       // elements in memory
+  bool exempt = false;      // from the search for races: an access that is meant to meet others
   bool unchanging = false;  // reads what nobody may write while the launch runs
   bool guard_negated = false;
-  int16_t guard = -1;      // a predicate
-  int32_t text = 0;        // line in the module's text
-  uint32_t target = 0;     // of a branch
-  int64_t offset = 0;      // of an address, beyond its register
+  int16_t guard = -1;   // a predicate
+  int32_t text = 0;     // line in the module's text
+  uint32_t target = 0;  // of a branch
+  int64_t offset = 0;   // of an address, beyond its register
   Operand to[8], from[24];
 };
 
@@ -71,15 +71,15 @@ struct Kernel {
   std::vector<std::string> text;  // of each instruction
   std::vector<std::pair<Operand, uint64_t>> constants;
   std::vector<std::pair<Operand, int>> specials;  // numbers of special_names
-  size_t file_bytes = 0;  // of registers, of one warp
+  size_t file_bytes = 0;                          // of registers, of one warp
   int predicates = 0;
   uint32_t parameter_bytes = 0, shared_bytes = 0, local_bytes = 0, most_threads = 1024;
   int target = 0;  // 90 for sm_90a
 };
 
-inline const char* const special_names[] = {"%tid.x",   "%tid.y",   "%tid.z",    "%ctaid.x",  "%ctaid.y",  "%ctaid.z",
-                                            "%ntid.x",  "%ntid.y",  "%ntid.z",   "%nctaid.x", "%nctaid.y", "%nctaid.z",
-                                            "%laneid",  "%warpid"};
+inline const char* const special_names[] = {"%tid.x",    "%tid.y",    "%tid.z",  "%ctaid.x", "%ctaid.y",
+                                            "%ctaid.z",  "%ntid.x",   "%ntid.y", "%ntid.z",  "%nctaid.x",
+                                            "%nctaid.y", "%nctaid.z", "%laneid", "%warpid"};
 
 // The kernels of a text. Throws Trap, which names the line that is not understood.
 std::vector<std::unique_ptr<Kernel>> parse(const std::string& text, const std::string& file);

@@ -81,14 +81,14 @@ void ternary(Warp& w, const Instruction& i, uint32_t mask) {
 }
 
 // Integers wrap.
-#define TALARIA_WRAPPING(name, op)                                                      \
-  struct name {                                                                         \
-    template <typename T>                                                               \
-    T operator()(T a, T b) const {                                                      \
-      using U = typename Unsigned<T>::type;                                             \
-      using W = std::conditional_t<(sizeof(U) < 4), uint32_t, U>;                       \
+#define TALARIA_WRAPPING(name, op)                                                                   \
+  struct name {                                                                                      \
+    template <typename T>                                                                            \
+    T operator()(T a, T b) const {                                                                   \
+      using U = typename Unsigned<T>::type;                                                          \
+      using W = std::conditional_t<(sizeof(U) < 4), uint32_t, U>;                                    \
       return static_cast<T>(static_cast<W>(static_cast<U>(a)) op static_cast<W>(static_cast<U>(b))); \
-    }                                                                                   \
+    }                                                                                                \
   };
 TALARIA_WRAPPING(Add, +)
 TALARIA_WRAPPING(Sub, -)
@@ -97,16 +97,36 @@ TALARIA_WRAPPING(And, &)
 TALARIA_WRAPPING(Or, |)
 TALARIA_WRAPPING(Xor, ^)
 #undef TALARIA_WRAPPING
-struct FloatAdd { float operator()(float a, float b) const { return a + b; } };
-struct FloatSub { float operator()(float a, float b) const { return a - b; } };
-struct FloatMul { float operator()(float a, float b) const { return a * b; } };
-struct FloatDiv { float operator()(float a, float b) const { return a / b; } };
-struct FloatFma { float operator()(float a, float b, float c) const { return std::fma(a, b, c); } };
-struct FloatNeg { float operator()(float a) const { return std::bit_cast<float>(std::bit_cast<uint32_t>(a) ^ 0x80000000u); } };
-struct FloatAbs { float operator()(float a) const { return std::fabs(a); } };
-struct FloatSqrt { float operator()(float a) const { return std::sqrt(a); } };
-struct FloatRcp { float operator()(float a) const { return 1.0f / a; } };
-struct FloatRound { float operator()(float a) const { return std::nearbyint(a); } };
+struct FloatAdd {
+  float operator()(float a, float b) const { return a + b; }
+};
+struct FloatSub {
+  float operator()(float a, float b) const { return a - b; }
+};
+struct FloatMul {
+  float operator()(float a, float b) const { return a * b; }
+};
+struct FloatDiv {
+  float operator()(float a, float b) const { return a / b; }
+};
+struct FloatFma {
+  float operator()(float a, float b, float c) const { return std::fma(a, b, c); }
+};
+struct FloatNeg {
+  float operator()(float a) const { return std::bit_cast<float>(std::bit_cast<uint32_t>(a) ^ 0x80000000u); }
+};
+struct FloatAbs {
+  float operator()(float a) const { return std::fabs(a); }
+};
+struct FloatSqrt {
+  float operator()(float a) const { return std::sqrt(a); }
+};
+struct FloatRcp {
+  float operator()(float a) const { return 1.0f / a; }
+};
+struct FloatRound {
+  float operator()(float a) const { return std::nearbyint(a); }
+};
 // Of a number and a NaN, the number; -0 is less than +0.
 struct FloatMin {
   float operator()(float a, float b) const { return std::isnan(a) || b < a || (a == b && std::signbit(b)) ? b : a; }
@@ -138,27 +158,39 @@ struct Rem {
 };
 struct Min {
   template <typename T>
-  T operator()(T a, T b) const { return std::min(a, b); }
+  T operator()(T a, T b) const {
+    return std::min(a, b);
+  }
 };
 struct Max {
   template <typename T>
-  T operator()(T a, T b) const { return std::max(a, b); }
+  T operator()(T a, T b) const {
+    return std::max(a, b);
+  }
 };
 struct Neg {
   template <typename T>
-  T operator()(T a) const { return Sub()(T{0}, a); }
+  T operator()(T a) const {
+    return Sub()(T{0}, a);
+  }
 };
 struct Abs {
   template <typename T>
-  T operator()(T a) const { return a < 0 ? Sub()(T{0}, a) : a; }
+  T operator()(T a) const {
+    return a < 0 ? Sub()(T{0}, a) : a;
+  }
 };
 struct Not {
   template <typename T>
-  T operator()(T a) const { return static_cast<T>(~a); }
+  T operator()(T a) const {
+    return static_cast<T>(~a);
+  }
 };
 struct MulAdd {
   template <typename T>
-  T operator()(T a, T b, T c) const { return Add()(Mul()(a, b), c); }
+  T operator()(T a, T b, T c) const {
+    return Add()(Mul()(a, b), c);
+  }
 };
 
 // Products twice as wide as their factors.
@@ -166,7 +198,8 @@ template <typename T, typename D>
 void multiply_wide(Warp& w, const Instruction& i, uint32_t mask) {
   const Row<T>*a = row<T>(w, i.from[0]), *b = row<T>(w, i.from[1]);
   Row<D>* d = row<D>(w, i.to[0]);
-  each(mask, [&](int l) { d[l] = bits<D>(static_cast<D>(static_cast<D>(value<T>(a[l])) * static_cast<D>(value<T>(b[l])))); });
+  each(mask,
+       [&](int l) { d[l] = bits<D>(static_cast<D>(static_cast<D>(value<T>(a[l])) * static_cast<D>(value<T>(b[l])))); });
 }
 
 template <typename T, typename D>
@@ -276,8 +309,10 @@ void compare(Warp& w, const Instruction& i, uint32_t mask) {
   p = (p & ~mask) | result;
 }
 
-#define TALARIA_UNORDERED(name, op) \
-  struct name { bool operator()(float a, float b) const { return std::isnan(a) || std::isnan(b) || a op b; } };
+#define TALARIA_UNORDERED(name, op)                                                              \
+  struct name {                                                                                  \
+    bool operator()(float a, float b) const { return std::isnan(a) || std::isnan(b) || a op b; } \
+  };
 TALARIA_UNORDERED(EqualOrNan, ==)
 TALARIA_UNORDERED(NotEqualOrNan, !=)
 TALARIA_UNORDERED(LessOrNan, <)
@@ -285,9 +320,15 @@ TALARIA_UNORDERED(LessEqualOrNan, <=)
 TALARIA_UNORDERED(GreaterOrNan, >)
 TALARIA_UNORDERED(GreaterEqualOrNan, >=)
 #undef TALARIA_UNORDERED
-struct BothNumbers { bool operator()(float a, float b) const { return !std::isnan(a) && !std::isnan(b); } };
-struct EitherNan { bool operator()(float a, float b) const { return std::isnan(a) || std::isnan(b); } };
-struct NotEqualNumbers { bool operator()(float a, float b) const { return BothNumbers()(a, b) && a != b; } };
+struct BothNumbers {
+  bool operator()(float a, float b) const { return !std::isnan(a) && !std::isnan(b); }
+};
+struct EitherNan {
+  bool operator()(float a, float b) const { return std::isnan(a) || std::isnan(b); }
+};
+struct NotEqualNumbers {
+  bool operator()(float a, float b) const { return BothNumbers()(a, b) && a != b; }
+};
 
 template <typename T>
 void select(Warp& w, const Instruction& i, uint32_t mask) {
@@ -308,8 +349,12 @@ void set_predicate(Warp& w, const Instruction& i, uint32_t mask) {
   uint32_t& p = w.predicate(i.to[0]);
   p = value ? p | mask : p & ~mask;
 }
-struct First { uint32_t operator()(uint32_t a, uint32_t) const { return a; } };
-struct NotFirst { uint32_t operator()(uint32_t a, uint32_t) const { return ~a; } };
+struct First {
+  uint32_t operator()(uint32_t a, uint32_t) const { return a; }
+};
+struct NotFirst {
+  uint32_t operator()(uint32_t a, uint32_t) const { return ~a; }
+};
 
 // --- moves ------------------------------------------------------------------------------------------------------------------
 
@@ -325,7 +370,10 @@ template <typename Whole, typename Part>
 void pack(Warp& w, const Instruction& i, uint32_t mask) {
   const Row<Part>*low = row<Part>(w, i.from[0]), *high = row<Part>(w, i.from[1]);
   Row<Whole>* d = row<Whole>(w, i.to[0]);
-  each(mask, [&](int l) { d[l] = static_cast<Whole>(static_cast<Whole>(static_cast<Part>(high[l])) << (sizeof(Part) * 8) | static_cast<Part>(low[l])); });
+  each(mask, [&](int l) {
+    d[l] = static_cast<Whole>(static_cast<Whole>(static_cast<Part>(high[l])) << (sizeof(Part) * 8) |
+                              static_cast<Part>(low[l]));
+  });
 }
 template <typename Whole, typename Part>
 void unpack(Warp& w, const Instruction& i, uint32_t mask) {
@@ -348,7 +396,8 @@ void change_space(Warp& w, const Instruction& i, uint32_t mask) {
   uint64_t* d = w.wide(i.to[0]);
   each(mask, [&](int l) {
     uint64_t base = base_of(w, space);
-    if (space == Space::THREAD) base += static_cast<uint64_t>(w.first_thread() + static_cast<uint32_t>(l)) * w.block().kernel.local_bytes;
+    if (space == Space::THREAD)
+      base += static_cast<uint64_t>(w.first_thread() + static_cast<uint32_t>(l)) * w.block().kernel.local_bytes;
     d[l] = to_generic ? a[l] + base : a[l] - base;
   });
 }
@@ -377,9 +426,13 @@ void to_integer(Warp& w, const Instruction& i, uint32_t mask) {
   Row<D>* d = row<D>(w, i.to[0]);
   each(mask, [&](int l) {
     const float v = round(value<float>(a[l]));
-    constexpr double least = static_cast<double>(std::numeric_limits<D>::min()), most = static_cast<double>(std::numeric_limits<D>::max());
+    constexpr double least = static_cast<double>(std::numeric_limits<D>::min()),
+                     most = static_cast<double>(std::numeric_limits<D>::max());
     D result = 0;
-    if (!std::isnan(v)) result = v <= least ? std::numeric_limits<D>::min() : v >= most ? std::numeric_limits<D>::max() : static_cast<D>(v);
+    if (!std::isnan(v))
+      result = v <= least  ? std::numeric_limits<D>::min()
+               : v >= most ? std::numeric_limits<D>::max()
+                           : static_cast<D>(v);
     d[l] = static_cast<Row<D>>(result);
   });
 }
@@ -409,9 +462,11 @@ void load(Warp& w, const Instruction& i, uint32_t mask) {
       T v;
       std::memcpy(&v, where[l] + static_cast<size_t>(k) * sizeof(T), sizeof(T));
       if (to.wide) {
-        w.wide(to)[l] = static_cast<uint64_t>(static_cast<std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>(v));
+        w.wide(to)[l] =
+            static_cast<uint64_t>(static_cast<std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>(v));
       } else {
-        w.narrow(to)[l] = static_cast<uint32_t>(static_cast<std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>>(v));
+        w.narrow(to)[l] =
+            static_cast<uint32_t>(static_cast<std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>>(v));
       }
     });
   }
@@ -457,7 +512,8 @@ void atomic_add(Warp& w, const Instruction& i, uint32_t mask) {
 
 template <bool exclusive_or>
 void shuffle(Warp& w, const Instruction& i, uint32_t mask) {
-  const uint32_t *a = w.narrow(i.from[0]), *which = w.narrow(i.from[1]), *clamp = w.narrow(i.from[2]), *members = w.narrow(i.from[3]);
+  const uint32_t *a = w.narrow(i.from[0]), *which = w.narrow(i.from[1]), *clamp = w.narrow(i.from[2]),
+                 *members = w.narrow(i.from[3]);
   uint32_t* d = w.narrow(i.to[0]);
   uint32_t result[lanes];
   each(mask, [&](int l) {
@@ -502,7 +558,8 @@ struct Adder {
   }
   void memory(const std::string& name, Run run, Space space, size_t bytes, int vector = 1, bool exempt = false) const {
     Instruction i;
-    i.run = run, i.kind = Class::MEMORY, i.space = space, i.bytes = static_cast<uint8_t>(bytes), i.vector = static_cast<uint8_t>(vector);
+    i.run = run, i.kind = Class::MEMORY, i.space = space, i.bytes = static_cast<uint8_t>(bytes),
+    i.vector = static_cast<uint8_t>(vector);
     i.exempt = exempt;
     table[name] = i;
   }
@@ -603,7 +660,8 @@ template <typename T>
 void add_accesses(const Adder& add, const std::string& type) {
   for (int vector : {1, 2, 4}) {
     const std::string form = (vector == 1 ? "." : ".v" + std::to_string(vector) + ".") + type;
-    const std::pair<const char*, Space> spaces[] = {{".global", Space::GRID}, {".shared", Space::BLOCK}, {".local", Space::THREAD}, {"", Space::GENERIC}};
+    const std::pair<const char*, Space> spaces[] = {
+        {".global", Space::GRID}, {".shared", Space::BLOCK}, {".local", Space::THREAD}, {"", Space::GENERIC}};
     for (auto& [name, space] : spaces) {
       if (space == Space::BLOCK && sizeof(T) < 4) continue;
       add.memory("ld" + (name + form), load<T>, space, sizeof(T), vector);
@@ -648,9 +706,12 @@ Table make_table() {
   add("mov.b64.unpack", unpack<uint64_t, uint32_t>, Class::MOVE);
   add("mov.b32.pack", pack<uint32_t, uint16_t>, Class::MOVE);
   add("mov.b32.unpack", unpack<uint32_t, uint16_t>, Class::MOVE);
-  add_conversions_to<int8_t>(add, "s8"), add_conversions_to<uint8_t>(add, "u8"), add_conversions_to<int16_t>(add, "s16");
-  add_conversions_to<uint16_t>(add, "u16"), add_conversions_to<int32_t>(add, "s32"), add_conversions_to<uint32_t>(add, "u32");
-  add_conversions_to<int64_t>(add, "s64"), add_conversions_to<uint64_t>(add, "u64"), add_conversions_to<float>(add, "rn.f32");
+  add_conversions_to<int8_t>(add, "s8"), add_conversions_to<uint8_t>(add, "u8"),
+      add_conversions_to<int16_t>(add, "s16");
+  add_conversions_to<uint16_t>(add, "u16"), add_conversions_to<int32_t>(add, "s32"),
+      add_conversions_to<uint32_t>(add, "u32");
+  add_conversions_to<int64_t>(add, "s64"), add_conversions_to<uint64_t>(add, "u64"),
+      add_conversions_to<float>(add, "rn.f32");
   add("cvta.to.global.u64", move<uint64_t>, Class::MOVE);
   add("cvta.global.u64", move<uint64_t>, Class::MOVE);
   add("cvta.shared.u64", change_space<Space::BLOCK, true>);
@@ -659,7 +720,8 @@ Table make_table() {
   add("cvta.to.local.u64", change_space<Space::THREAD, false>);
   add_accesses<int8_t>(add, "s8"), add_accesses<uint8_t>(add, "u8"), add_accesses<uint8_t>(add, "b8");
   add_accesses<int16_t>(add, "s16"), add_accesses<uint16_t>(add, "u16"), add_accesses<uint16_t>(add, "b16");
-  add_accesses<int32_t>(add, "s32"), add_accesses<uint32_t>(add, "u32"), add_accesses<uint32_t>(add, "b32"), add_accesses<uint32_t>(add, "f32");
+  add_accesses<int32_t>(add, "s32"), add_accesses<uint32_t>(add, "u32"), add_accesses<uint32_t>(add, "b32"),
+      add_accesses<uint32_t>(add, "f32");
   add_accesses<int64_t>(add, "s64"), add_accesses<uint64_t>(add, "u64"), add_accesses<uint64_t>(add, "b64");
   add.memory("ld.relaxed.sys.global.u32", load_relaxed, Space::GRID, 4, 1, true);
   add.memory("st.relaxed.sys.global.u32", store_relaxed, Space::GRID, 4, 1, true);

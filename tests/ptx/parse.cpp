@@ -11,7 +11,7 @@ namespace ptx {
 namespace {
 
 struct Register {
-  int bits = 0;  // 1 for predicates
+  int bits = 0;               // 1 for predicates
   int first = -1, last = -1;  // instructions between which its value is kept
   Operand place;
 
@@ -31,7 +31,9 @@ std::string trimmed(std::string text) {
   return begin == std::string::npos ? "" : text.substr(begin, end - begin + 1);
 }
 
-bool is_label(const std::string& text) { return text.rfind("$L", 0) == 0 && text.find_first_of(" \t,") == std::string::npos; }
+bool is_label(const std::string& text) {
+  return text.rfind("$L", 0) == 0 && text.find_first_of(" \t,") == std::string::npos;
+}
 
 // Without comments, cut at semicolons, labels and braces that open or close a body.
 std::vector<Statement> cut(const std::string& text) {
@@ -51,7 +53,8 @@ std::vector<Statement> cut(const std::string& text) {
     }
     if (c == '\n') line++;
     if (trimmed(current).empty()) begin = line;
-    bool operand = c == '{' ? !trimmed(current).empty() && current.find(".entry") == std::string::npos : c == '}' && depth > 0;
+    bool operand =
+        c == '{' ? !trimmed(current).empty() && current.find(".entry") == std::string::npos : c == '}' && depth > 0;
     if (operand) depth += c == '{' ? 1 : -1;
     if ((c == '{' || c == '}') && !operand) {
       finish();
@@ -65,7 +68,9 @@ std::vector<Statement> cut(const std::string& text) {
       current += c == '\n' ? ' ' : c;
       // Directives of one line.
       std::string start = trimmed(current);
-      if (c == '\n' && (start.rfind(".version", 0) == 0 || start.rfind(".target", 0) == 0 || start.rfind(".address_size", 0) == 0)) finish();
+      if (c == '\n' &&
+          (start.rfind(".version", 0) == 0 || start.rfind(".target", 0) == 0 || start.rfind(".address_size", 0) == 0))
+        finish();
     }
   }
   finish();
@@ -163,7 +168,8 @@ class KernelReader {
       bool shared = s.text[1] == 's';
       uint32_t& used = shared ? kernel_.shared_bytes : kernel_.local_bytes;
       size_t align_at = s.text.find(".align"), type_at = s.text.find(".b8"), bracket = s.text.find('[');
-      if (align_at == std::string::npos || type_at == std::string::npos) throw Trap("line " + std::to_string(s.line) + ": " + s.text);
+      if (align_at == std::string::npos || type_at == std::string::npos)
+        throw Trap("line " + std::to_string(s.line) + ": " + s.text);
       uint32_t align = static_cast<uint32_t>(std::atoi(s.text.c_str() + align_at + 6));
       used = (used + align - 1) / align * align;
       symbols_[trimmed(s.text.substr(type_at + 3, bracket - type_at - 3))] = used;
@@ -188,7 +194,8 @@ class KernelReader {
     std::string name = text.substr(0, end);
     std::vector<std::string> operands = operands_of(end == std::string::npos ? "" : text.substr(end));
     if (name == "mov.u64" && operands[1] == "%globaltimer") name += ".globaltimer", operands.pop_back();
-    if (name == "mov.pred" && operands[1][0] != '%') name += operands[1] == "0" ? ".false" : ".true", operands.pop_back();
+    if (name == "mov.pred" && operands[1][0] != '%')
+      name += operands[1] == "0" ? ".false" : ".true", operands.pop_back();
     if (name == "mov.b64" || name == "mov.b32") {  // to and from parts
       if (operands[0][0] == '{') name += ".unpack";
       if (operands[1][0] == '{') name += ".pack";
@@ -198,7 +205,8 @@ class KernelReader {
     operation_ = name;
     if (!find_operation(name, i)) throw Trap("line " + std::to_string(s.line) + ": there is no " + name);
     size_t at = kernel_.code.size();
-    if (i.flow == Flow::BLOCK_BARRIER && operands != std::vector<std::string>{"0"}) throw Trap("a barrier of a part of a block");
+    if (i.flow == Flow::BLOCK_BARRIER && operands != std::vector<std::string>{"0"})
+      throw Trap("a barrier of a part of a block");
     if (name == "bra.uni" && i.guard >= 0) throw Trap("lanes may part where they may not");
     if (i.flow == Flow::BRANCH) {
       branches_.emplace_back(at, operands[0]);
@@ -206,7 +214,8 @@ class KernelReader {
     }
     kernel_.code.push_back(i);
     kernel_.text.push_back(s.text);
-    bool stores = name.rfind("st.", 0) == 0 || i.flow == Flow::BLOCK_BARRIER || name.rfind("bar.", 0) == 0 || name[0] == 'n';
+    bool stores =
+        name.rfind("st.", 0) == 0 || i.flow == Flow::BLOCK_BARRIER || name.rfind("bar.", 0) == 0 || name[0] == 'n';
     if (name.rfind("not", 0) == 0 || name.rfind("neg", 0) == 0) stores = false;
     int to = 0, from = 0;
     // Sources first: a register may be both, and then lived before.
