@@ -341,7 +341,8 @@ DEVICE void lane_products(uint32_t lane, const LOCAL Matrix (&m)[R], const LOCAL
   [[maybe_unused]] constexpr int under_way = M == 1 ? 2 : 1;  // more would need more registers than there are
   _Pragma("unroll under_way")
   for (int32_t chunk = static_cast<int32_t>(lane); chunk < chunks; chunk += 32) {
-    // 32 chunks are whole blocks of 256: what comes of a chunk's place in its block comes of the lane.
+    // 32 chunks are whole blocks of 256: what comes of a chunk's place in its block comes of the lane. With several rows of
+    // activations it is computed anew for each chunk, which leaves more registers.
     const uint32_t first = place + (static_cast<uint32_t>(chunk) - lane) * Format::values;
     Weights weights[R];
     UNROLL
