@@ -5,6 +5,7 @@
 #include "dot.h"
 #include "kv.h"
 #include "maths.h"
+#include "prefetch.h"
 #include "tiles.h"
 
 namespace {
@@ -19,7 +20,7 @@ struct InputShared {
 template <typename Mode, typename Format, int M>
 DEVICE void fill_results(const AttentionInputArgs& a, const WeightArg& weight, int64_t begin, const RowTile<M>& tile,
                          InputShared<M>& shared) {
-  Matrix m = matrix_of(weight, 0), matrices[2] = {m, m};
+  Matrix m = matrix_of(weight, Format::type, 0), matrices[2] = {m, m};
   for (int r = static_cast<int>(warp_index()) * 2; r < rows_per_block; r += 2 * warps) {
     int64_t row[2] = {smaller(begin + r, weight.rows - 1), smaller(begin + r + 1, weight.rows - 1)};
     float sum[2][M];
@@ -71,16 +72,24 @@ DEVICE float turn(const AttentionInputArgs& a, float value, int64_t column, int3
   return column % 2 == 0 ? value * angle.cos - other * angle.sin : other * angle.sin + value * angle.cos;
 }
 
+// A lane asks for a plane of one of the four rows that its warp takes.
+DEVICE void prefetch_input(const WeightArg& weight, int64_t begin) {
+  const int64_t row = begin + warp_index() * 2 + lane_index() / 4 % 2 + lane_index() / 8 * (2 * warps);
+  if (lane_index() >= 16 || block_y() != 0 || row >= weight.rows) return;
+  prefetch_piece(prefetch_plane(weight, weight.type, 0, lane_index() % 4), row, 0);
+}
+
 template <bool INT8, int M>
 DEVICE void attention_input(const AttentionInputArgs& a, InputShared<M>& shared) {
-  dependency_wait();
-  launch_dependents();
-  RowTile<M> tile = dense_tile<M>(a.batch, BATCH_ROWS, block_y());
-  if (tile.count == 0) return;
   int64_t q_blocks = (a.wq.rows + 31) / 32, kv_blocks = (a.wk.rows + 31) / 32, block = block_x();
   int which = block < q_blocks ? 0 : block < q_blocks + kv_blocks ? 1 : 2;
   const WeightArg& weight = which == 0 ? a.wq : which == 1 ? a.wk : a.wv;
   int64_t begin = (which == 0 ? block : which == 1 ? block - q_blocks : block - q_blocks - kv_blocks) * rows_per_block;
+  if constexpr (prefetches) prefetch_input(weight, begin);
+  dependency_wait();
+  launch_dependents();
+  RowTile<M> tile = dense_tile<M>(a.batch, BATCH_ROWS, block_y());
+  if (tile.count == 0) return;
   fill_any<INT8, M>(a, weight, begin, tile, shared);
   barrier();
   int i = static_cast<int>(warp_index()) % M;

@@ -22,7 +22,11 @@ struct alignas(16) Floats4 {
 
 // A kernel that a step launches begins with dependency_wait(), before it reads or writes what other kernels do: it may have
 // been started while the one before it ends (programmatic dependent launch). launch_dependents() lets the next one start so.
+// prefetch(): bytes of device memory that will be read soon come into the second cache, where a device can be asked for that
+// (`prefetches`); it is a hint, and may come before dependency_wait() for what no launch writes.
 // load_system(), store_system(), system_fence(): of memory that the host and other devices read and write meanwhile.
+// load_once(), load_again(): of memory that no launch writes, and that other lanes or later turns read too or do not.
+// keep(): an address that has been computed stays in a register, where a compiler would compute it anew in a loop.
 // in_order(): what comes behind it is not begun before it, as that would take more registers than there are.
 #if defined(__METAL_VERSION__)
 // ---- Metal: for those headers of this folder that kernels/metal includes; kernel.h there has the rest -----------------
@@ -54,6 +58,7 @@ DEVICE uint32_t atomic_add(threadgroup uint32_t* address, uint32_t value) {
   return atomic_fetch_add_explicit(reinterpret_cast<threadgroup atomic_uint*>(address), value, memory_order_relaxed);
 }
 DEVICE void in_order() {}
+DEVICE void keep(const device uint8_t*) {}
 // There is no instruction for it.
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
   int4 product = int4(as_type<char4>(a)) * int4(as_type<char4>(b));
@@ -69,6 +74,10 @@ DEVICE float absolute(float a) { return fabs(a); }
 template <typename Words>
 DEVICE Words load_once(const device void* address) {
   return *static_cast<const device Words*>(address);
+}
+template <typename Value>
+DEVICE Value load_again(const device void* address) {
+  return *static_cast<const device Value*>(address);
 }
 
 #elif defined(TALARIA_SIMT)
@@ -115,6 +124,8 @@ DEVICE T shuffle(T value, uint32_t lane, TALARIA_SIMT_PLACE) {
 }
 DEVICE void dependency_wait() {}
 DEVICE void launch_dependents() {}
+constexpr bool prefetches = true;
+DEVICE void prefetch(const uint8_t* address, uint32_t bytes) { ::talaria::simt::prefetch(address, bytes); }
 DEVICE uint32_t load_system(const uint32_t* address) { return __atomic_load_n(address, __ATOMIC_RELAXED); }
 DEVICE void store_system(uint32_t* address, uint32_t value) { __atomic_store_n(address, value, __ATOMIC_RELAXED); }
 DEVICE void system_fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
@@ -129,6 +140,7 @@ DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
 }
 
 DEVICE void in_order() {}
+DEVICE void keep(const uint8_t*) {}
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
   uint32_t total = static_cast<uint32_t>(sum);  // modulo 2^32, as on hardware
   for (int i = 0; i < 4; i++) {
@@ -240,6 +252,15 @@ DEVICE void launch_dependents() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 && __CUDACC_VER_MAJOR__ >= 12
+constexpr bool prefetches = true;
+DEVICE void prefetch(const uint8_t* address, uint32_t bytes) {  // both multiples of 16
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(address), "r"(bytes));
+}
+#else
+constexpr bool prefetches = false;
+DEVICE void prefetch(const uint8_t*, uint32_t) {}
+#endif
 DEVICE uint32_t load_system(const uint32_t* address) {
   uint32_t result;
   asm volatile("ld.relaxed.sys.global.u32 %0, [%1];" : "=r"(result) : "l"(address) : "memory");
@@ -257,6 +278,7 @@ DEVICE uint64_t clock_ticks() {
 constexpr uint64_t ticks_per_ms = 1000000;
 DEVICE void pause_before_look(uint32_t) { asm volatile("nanosleep.u32 20;"); }
 DEVICE void in_order() {}
+DEVICE void keep(const uint8_t*& address) { asm("" : "+l"(address)); }
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
   int32_t result;
   asm("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
@@ -324,6 +346,28 @@ DEVICE Words load_once(const void* address) {
     asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(words) : "l"(address));
   }
   return words;
+}
+template <typename Value>
+DEVICE Value load_again(const void* address) {
+  if constexpr (sizeof(Value) == 16) {
+    Words4 words;
+    asm("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+        : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+        : "l"(address));
+    return words;
+  } else if constexpr (sizeof(Value) == 4) {
+    uint32_t word;
+    asm("ld.global.nc.u32 %0, [%1];" : "=r"(word) : "l"(address));
+    return word;
+  } else if constexpr (sizeof(Value) == 2) {
+    uint16_t half;
+    asm("ld.global.nc.u16 %0, [%1];" : "=h"(half) : "l"(address));
+    return half;
+  } else {
+    int32_t byte;
+    asm("ld.global.nc.s8 %0, [%1];" : "=r"(byte) : "l"(address));
+    return static_cast<Value>(byte);
+  }
 }
 
 #else
@@ -399,6 +443,8 @@ DEVICE uint32_t shuffle_xor_word(uint32_t value, uint32_t mask) {
 }
 DEVICE void dependency_wait() {}
 DEVICE void launch_dependents() {}
+constexpr bool prefetches = false;
+DEVICE void prefetch(const uint8_t*, uint32_t) {}
 DEVICE uint32_t load_system(const uint32_t* address) {
   return __hip_atomic_load(const_cast<uint32_t*>(address), __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_SYSTEM);
 }
@@ -417,6 +463,7 @@ DEVICE uint64_t clock_ticks() {
 constexpr uint64_t ticks_per_ms = 100000;
 DEVICE void pause_before_look(uint32_t) { __builtin_amdgcn_s_sleep(1); }
 DEVICE void in_order() { __builtin_amdgcn_sched_barrier(0); }
+DEVICE void keep(const uint8_t*) {}
 DEVICE int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
 #if defined(__GFX11__) || defined(__GFX12__)
   return __builtin_amdgcn_sudot4(true, static_cast<int>(a), true, static_cast<int>(b), sum, false);
@@ -439,6 +486,10 @@ DEVICE uint32_t atomic_add(uint32_t* address, uint32_t value) {
 template <typename Words>
 DEVICE Words load_once(const void* address) {
   return *static_cast<const Words*>(address);
+}
+template <typename Value>
+DEVICE Value load_again(const void* address) {
+  return *static_cast<const Value*>(address);
 }
 #endif
 

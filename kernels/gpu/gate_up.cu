@@ -12,7 +12,7 @@ constexpr int rows_per_block = 32, warps = 8;
 
 template <int M>
 struct GateUpShared {
-  float gated[M][rows_per_block];
+  float gate[M][rows_per_block], up[M][rows_per_block];
 };
 
 template <typename Mode, typename Format, int M>
@@ -21,7 +21,7 @@ DEVICE void gate_up(const GateUpArgs& a, GateUpShared<M>& shared) {
   launch_dependents();
   RowTile<M> tile = pair_tile<M>(a.tiles, a.batch, a.gate.matrices, true, block_y());
   if (tile.count == 0 || tile.matrix < 0) return;
-  Matrix matrices[2] = {matrix_of(a.gate, tile.matrix), matrix_of(a.up, tile.matrix)};
+  Matrix matrices[2] = {matrix_of(a.gate, Format::type, tile.matrix), matrix_of(a.up, Format::type, tile.matrix)};
   int64_t begin = static_cast<int64_t>(block_x()) * rows_per_block;
   for (int r = static_cast<int>(warp_index()); r < rows_per_block; r += warps) {
     int64_t at = smaller(begin + r, a.gate.rows - 1), row[2] = {at, at};
@@ -29,14 +29,13 @@ DEVICE void gate_up(const GateUpArgs& a, GateUpShared<M>& shared) {
     warp_products<Mode, Format, 2, M>(lane_index(), matrices, row, a.in, tile.source, sum);
     UNROLL
     for (int i = 0; i < M; i++) {
-      if (static_cast<int>(lane_index()) == i) {
-        shared.gated[i][r] = begin + r < a.gate.rows ? silu(sum[0][i]) * sum[1][i] : 0.0f;
-      }
+      if (static_cast<int>(lane_index()) == i) shared.gate[i][r] = sum[0][i], shared.up[i][r] = sum[1][i];
     }
   }
   barrier();
-  int i = static_cast<int>(warp_index()) % M;
-  store_block(a.out, lane_index(), pick(tile.target, i), begin, shared.gated[i][lane_index()],
+  int i = static_cast<int>(warp_index()) % M;  // a lane has a row of the weights now
+  float value = silu(shared.gate[i][lane_index()]) * shared.up[i][lane_index()];
+  store_block(a.out, lane_index(), pick(tile.target, i), begin, begin + lane_index() < a.gate.rows ? value : 0.0f,
               static_cast<int>(warp_index()) < tile.count);
 }
 

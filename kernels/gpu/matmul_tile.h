@@ -85,7 +85,7 @@ template <typename Format, typename Element>
 struct WeightTile<Format, Element, false, true> {
   using Raw = typename Format::Raw;
   static DEVICE_MEMBER int32_t chunks(const Matrix& m) { return static_cast<int32_t>(m.columns / Format::values); }
-  static DEVICE_MEMBER Raw load(const Matrix& m, int64_t row, int32_t chunk) { return Format::load(m, row, chunk); }
+  static DEVICE_MEMBER Raw load(const Matrix& m, int64_t row, int32_t chunk) { return Format::load(weight_row<Format::type>(m, row), chunk); }
   template <typename Shared>
   static DEVICE_MEMBER void store(Shared& shared, int row, int32_t chunk, const Raw& raw) {
     using T = Traits<Format>;
@@ -115,7 +115,7 @@ template <typename Format, typename Element>
 struct WeightTile<Format, Element, false, false> {
   using Raw = typename Format::Raw;
   static DEVICE_MEMBER int32_t chunks(const Matrix& m) { return static_cast<int32_t>(m.columns / Format::values); }
-  static DEVICE_MEMBER Raw load(const Matrix& m, int64_t row, int32_t chunk) { return Format::load(m, row, chunk); }
+  static DEVICE_MEMBER Raw load(const Matrix& m, int64_t row, int32_t chunk) { return Format::load(weight_row<Format::type>(m, row), chunk); }
   template <typename Shared>
   static DEVICE_MEMBER void store(Shared& shared, int row, int32_t chunk, const Raw& raw) {
     Chunk<Format::runs> c = Format::decode(raw, chunk);

@@ -13,6 +13,14 @@ DEVICE void copy_field(const uint8_t* source, int64_t stride, uint8_t* target, i
   }
 }
 
+// The same of a K-format's nibbles and of its fifth bits, in groups (weights.h).
+DEVICE void copy_nibbles(const uint8_t* source, int64_t stride, uint8_t* target, int64_t blocks) {
+  for (int64_t i = thread_index(); i < blocks * 128; i += block_threads()) target[i] = group_nibbles(source + i / 128 * stride, i % 128);
+}
+DEVICE void copy_fifth_bits(const uint8_t* source, int64_t stride, uint8_t* target, int64_t blocks) {
+  for (int64_t i = thread_index(); i < blocks * 32; i += block_threads()) target[i] = group_fifth_bits(source + i / 32 * stride, i % 32);
+}
+
 }  // namespace
 
 // A block of threads per row.
@@ -37,14 +45,14 @@ KERNEL(repack, RepackArgs, 256) {
     case TALARIA_Q4_K: {
       const uint8_t* from = a.source + block_x() * (blocks * 144);
       copy_field(from, 144, to + at.second + within * (blocks * 16), 16, blocks);
-      copy_field(from + 16, 144, to + within * (n / 2), 128, blocks);
+      copy_nibbles(from + 16, 144, to + within * (n / 2), blocks);
       break;
     }
     case TALARIA_Q5_K: {
       const uint8_t* from = a.source + block_x() * (blocks * 176);
       copy_field(from, 176, to + at.third + within * (blocks * 16), 16, blocks);
-      copy_field(from + 16, 176, to + at.second + within * (n / 8), 32, blocks);
-      copy_field(from + 48, 176, to + within * (n / 2), 128, blocks);
+      copy_fifth_bits(from + 16, 176, to + at.second + within * (n / 8), blocks);
+      copy_nibbles(from + 48, 176, to + within * (n / 2), blocks);
       break;
     }
     case TALARIA_Q6_K: {

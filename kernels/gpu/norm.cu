@@ -1,5 +1,6 @@
 // x = table[token]; norms; slots; rounding. A block of threads per row.
 #include "block_reduce.h"
+#include "prefetch.h"
 #include "values.h"
 
 KERNEL(embed, EmbedArgs, 256) {
@@ -35,6 +36,9 @@ struct NormShared {
 // Threads of a block go through a row by whole warps, 32 columns each, so that a warp can round a block.
 KERNEL(norm, NormArgs, 512) {
   SHARED(NormShared, shared);
+  if constexpr (prefetches) {
+    if (block_x() == 0 && thread_index() == 0) prefetch_array(a.norm, a.columns * 4);
+  }
   dependency_wait();
   launch_dependents();
   int64_t row = block_x();

@@ -3,6 +3,7 @@
 // A warp takes two rows of weights, so that a row's activations are read once for both and four loads of 16 bytes are under
 // way per lane. Lanes go through a row together, 512 bytes at a time.
 #include "dot.h"
+#include "prefetch.h"
 #include "tiles.h"
 
 namespace {
@@ -15,21 +16,54 @@ DEVICE RowTile<M> product_tile(const ProductArgs& a) {
   return pair_tile<M>(a.tiles, a.batch, a.weight.matrices, a.grouped == PAIRS_OF_ROWS, block_y());
 }
 
+// The matrix of a pair by itself, before what comes before has ended, or -1. The launch that chose the expert comes before that
+// one and has ended; were the id stale all the same, the wrong rows would be asked for, and the right ones loaded later.
+DEVICE int32_t early_matrix(const ProductArgs& a) {
+  const int32_t pair = static_cast<int32_t>(block_y()), used = a.tiles.used;
+  if (a.grouped != PAIRS || a.tiles.tiles != nullptr || pair >= a.batch.header[0] * used) return -1;
+  const int32_t* id = a.tiles.routing + pair / used * 2 * used + pair % used;
+  return local_expert(a.tiles, static_cast<int32_t>(load_system(reinterpret_cast<const uint32_t*>(id))), a.weight.matrices);
+}
+
+// A lane asks for a plane of one of the warp's rows.
+struct AskForRow {
+  CONSTANT bool asks = true;
+  PrefetchPlane plane;
+  int64_t row;
+  DEVICE_MEMBER void operator()(int32_t chunk) const { prefetch_piece(plane, row, chunk + 128); }
+};
+
+template <typename Format>
+DEVICE AskForRow ask_for_row(const ProductArgs& a, int32_t matrix, int64_t first) {
+  const int64_t row = first + lane_index() / 4;
+  if (lane_index() >= 4 * rows_per_warp || row >= a.weight.rows || matrix < 0) return {};
+  return {prefetch_plane(a.weight, Format::type, matrix, lane_index() % 4), row};
+}
+
 template <typename Mode, typename Format, int M>
 DEVICE void product(const ProductArgs& a) {
+  int64_t first = (static_cast<int64_t>(block_x()) * (block_threads() / 32) + warp_index()) * rows_per_warp;
+  if constexpr (prefetches) {
+    AskForRow early = ask_for_row<Format>(a, a.grouped != NONE ? early_matrix(a) : block_y() == 0 ? 0 : -1, first);
+    prefetch_piece(early.plane, early.row, 0);
+  }
   dependency_wait();
   launch_dependents();
   RowTile<M> tile = product_tile<M>(a);
   if (tile.count == 0) return;
   bool absent = tile.matrix < 0;
   if (absent && a.zero_absent == 0) return;
-  Matrix m = matrix_of(a.weight, absent ? 0 : tile.matrix), matrices[rows_per_warp] = {m, m};
-  int64_t first = (static_cast<int64_t>(block_x()) * (block_threads() / 32) + warp_index()) * rows_per_warp;
+  Matrix m = matrix_of(a.weight, Format::type, absent ? 0 : tile.matrix), matrices[rows_per_warp] = {m, m};
   int64_t row[rows_per_warp];
   UNROLL
   for (int r = 0; r < rows_per_warp; r++) row[r] = smaller(first + r, a.weight.rows - 1);
   float sum[rows_per_warp][M];
-  warp_products<Mode, Format, rows_per_warp, M>(lane_index(), matrices, row, a.in, tile.source, sum);
+  if constexpr (prefetches && M == 1 && Format::asks_ahead) {
+    warp_products<Mode, Format, rows_per_warp, M>(lane_index(), matrices, row, a.in, tile.source, sum,
+                                                  ask_for_row<Format>(a, tile.matrix, first));
+  } else {
+    warp_products<Mode, Format, rows_per_warp, M>(lane_index(), matrices, row, a.in, tile.source, sum);
+  }
   UNROLL
   for (int r = 0; r < rows_per_warp; r++) {
     UNROLL

@@ -1,6 +1,7 @@
 // The router: norm, product, the best experts and their softmax in one kernel; and pairs sorted by expert.
 #include "block_reduce.h"
 #include "maths.h"
+#include "prefetch.h"
 #include "tiles.h"
 #include "values.h"
 
@@ -62,6 +63,12 @@ DEVICE void choose_experts(const RouteArgs& a, int64_t row, int32_t shares, Rout
 // A block of threads per row.
 KERNEL_UNRATIONED(route, RouteArgs, 512) {
   SHARED(RouteShared, shared);
+  if constexpr (prefetches) {
+    if (block_x() == 0 && thread_index() == 0) {
+      prefetch_array(a.norm, a.columns * 4);
+      prefetch_array(a.router.data, a.router.matrix_bytes);
+    }
+  }
   dependency_wait();
   launch_dependents();
   int64_t row = block_x();

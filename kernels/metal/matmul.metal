@@ -22,7 +22,7 @@ struct QuantisedRun {
     return Format::run_column(chunk(step, which), Format::runs == 2 ? which : 0);
   }
   void load(const thread Matrix& m, int64_t row, int32_t step, int which) {
-    raw = Format::load(m, row, chunk(step, which));
+    raw = Format::load(weight_row<Format::type>(m, row), chunk(step, which));
   }
   void store(threadgroup Floats4* to, int32_t step, int which) const {
     Chunk<Format::runs> c = Format::decode(raw, chunk(step, which));

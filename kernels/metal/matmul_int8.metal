@@ -46,7 +46,7 @@ struct WeightCodes {
   void load(const thread Matrix& m, int64_t row, int32_t step, int which) {
     int32_t last = static_cast<int32_t>(m.columns / Format::values) - 1, first = (2 * step + which) * chunks;
     UNROLL
-    for (int c = 0; c < chunks; c++) raw[c] = Format::load(m, row, first + c < last ? first + c : last);
+    for (int c = 0; c < chunks; c++) raw[c] = Format::load(weight_row<Format::type>(m, row), first + c < last ? first + c : last);
   }
   void store(threadgroup CodesMemory& memory, int line, int32_t step, int which) const {
     UNROLL

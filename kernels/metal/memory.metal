@@ -13,6 +13,14 @@ DEVICE void copy_field(Place at, const device uint8_t* source, int64_t stride, d
   }
 }
 
+// The same of a K-format's nibbles and of its fifth bits, in groups (weights.h).
+DEVICE void copy_nibbles(Place at, const device uint8_t* source, int64_t stride, device uint8_t* target, int64_t blocks) {
+  for (int64_t i = at.index; i < blocks * 128; i += at.threads) target[i] = group_nibbles(source + i / 128 * stride, i % 128);
+}
+DEVICE void copy_fifth_bits(Place at, const device uint8_t* source, int64_t stride, device uint8_t* target, int64_t blocks) {
+  for (int64_t i = at.index; i < blocks * 32; i += at.threads) target[i] = group_fifth_bits(source + i / 32 * stride, i % 32);
+}
+
 // A block of threads per row.
 KERNEL(repack, RepackArgs, 256) {
   Place at = HERE;
@@ -36,14 +44,14 @@ KERNEL(repack, RepackArgs, 256) {
     case TALARIA_Q4_K: {
       const device uint8_t* from = a.source + at.block.x * (blocks * 144);
       copy_field(at, from, 144, to + planes.second + within * (blocks * 16), 16, blocks);
-      copy_field(at, from + 16, 144, to + within * (n / 2), 128, blocks);
+      copy_nibbles(at, from + 16, 144, to + within * (n / 2), blocks);
       break;
     }
     case TALARIA_Q5_K: {
       const device uint8_t* from = a.source + at.block.x * (blocks * 176);
       copy_field(at, from, 176, to + planes.third + within * (blocks * 16), 16, blocks);
-      copy_field(at, from + 16, 176, to + planes.second + within * (n / 8), 32, blocks);
-      copy_field(at, from + 48, 176, to + within * (n / 2), 128, blocks);
+      copy_fifth_bits(at, from + 16, 176, to + planes.second + within * (n / 8), blocks);
+      copy_nibbles(at, from + 48, 176, to + within * (n / 2), blocks);
       break;
     }
     case TALARIA_Q6_K: {

@@ -500,6 +500,18 @@ void store_relaxed(Warp& w, const Instruction& i, uint32_t mask) {
   const uint32_t* a = w.narrow(i.from[1]);
   each(mask, [&](int l) { __atomic_store_n(reinterpret_cast<uint32_t*>(where[l]), a[l], __ATOMIC_SEQ_CST); });
 }
+// A hint, but of memory that is there.
+void prefetch_bulk(Warp& w, const Instruction& i, uint32_t mask) {
+  const uint64_t* address = w.wide(i.from[0]);
+  const uint32_t* bytes = w.narrow(i.from[1]);
+  each(mask, [&](int l) {
+    const uint64_t at = address[l] + static_cast<uint64_t>(i.offset);
+    if (at % 16 != 0 || bytes[l] % 16 != 0) throw Fault("a bulk access of other than multiples of 16 bytes");
+    if (bytes[l] == 0 || Memory::all().find(at, bytes[l]) == nullptr) {
+      throw Fault("lane " + std::to_string(l) + " asks for " + std::to_string(bytes[l]) + " bytes that nobody allocated");
+    }
+  });
+}
 void atomic_add(Warp& w, const Instruction& i, uint32_t mask) {
   uint8_t* where[lanes];
   w.locate(i, mask, i.from[0], true, where);
@@ -725,6 +737,7 @@ Table make_table() {
   add_accesses<int64_t>(add, "s64"), add_accesses<uint64_t>(add, "u64"), add_accesses<uint64_t>(add, "b64");
   add.memory("ld.relaxed.sys.global.u32", load_relaxed, Space::GRID, 4, 1, true);
   add.memory("st.relaxed.sys.global.u32", store_relaxed, Space::GRID, 4, 1, true);
+  add.memory("cp.async.bulk.prefetch.L2.global", prefetch_bulk, Space::GRID, 16, 1, true);
   add.memory("atom.add.u32", atomic_add, Space::GENERIC, 4, 1, true);
   add("shfl.sync.bfly.b32", shuffle<true>, Class::OTHER, Flow::WARP);
   add("shfl.sync.idx.b32", shuffle<false>, Class::OTHER, Flow::WARP);

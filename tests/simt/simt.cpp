@@ -142,6 +142,14 @@ const Registration* find(const char* name) {
   return at;
 }
 
+void prefetch(const uint8_t* address, uint32_t bytes) {
+  if (bytes == 0 || bytes % 16 != 0 || reinterpret_cast<uintptr_t>(address) % 16 != 0) {
+    throw std::runtime_error("a kernel asks ahead for other than multiples of 16 bytes");
+  }
+  const volatile uint8_t* ends = address;
+  static_cast<void>(ends[0]), static_cast<void>(ends[bytes - 1]);
+}
+
 uint32_t host_threads() {
   static const uint32_t threads = [] {
     const char* text = std::getenv("TALARIA_SIMT_THREADS");

@@ -121,6 +121,8 @@ inline uint32_t block(int axis) { return detail::running.block[axis]; }
 inline uint32_t grid(int axis) { return detail::running.grid[axis]; }
 inline void barrier(const char* file, int line) { detail::wait(detail::Wait::BARRIER, 0, file, line); }
 inline void warp_barrier(const char* file, int line) { detail::wait(detail::Wait::WARP_BARRIER, 0, file, line); }
+// Memory that a kernel asks for ahead has to be there: its ends are read, which sanitizers see.
+void prefetch(const uint8_t* address, uint32_t bytes);
 inline void exchange(const void* mine, size_t bytes, const char* file, int line) {
   if (bytes > most_exchanged_bytes) fault("an exchange of more than 128 bytes");
   std::memcpy(detail::running.given + thread() % lanes * bytes, mine, bytes);
