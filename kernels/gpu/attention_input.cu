@@ -108,12 +108,12 @@ DEVICE void attention_input(const AttentionInputArgs& a, InputShared<M>& shared)
 
 }  // namespace
 
-#define ATTENTION_INPUT(mode, int8, m)                                  \
-  KERNEL_UNRATIONED(attention_input_##mode##_m##m, AttentionInputArgs, 256) { \
-    SHARED(InputShared<m>, shared);                                     \
-    attention_input<int8, m>(a, shared);                                \
+#define ATTENTION_INPUT(int8, m)           \
+  {                                        \
+    SHARED(InputShared<m>, shared);        \
+    attention_input<int8, m>(a, shared);   \
   }
-ATTENTION_INPUT(int8, true, 1)
-ATTENTION_INPUT(int8, true, 4)
-ATTENTION_INPUT(half, false, 1)
-ATTENTION_INPUT(half, false, 4)
+KERNEL_RESIDENT(attention_input_int8_m1, AttentionInputArgs, 256, 3) ATTENTION_INPUT(true, 1)
+KERNEL_OF_MANY(attention_input_int8_m4, AttentionInputArgs, 256) ATTENTION_INPUT(true, 4)
+KERNEL_UNRATIONED(attention_input_half_m1, AttentionInputArgs, 256) ATTENTION_INPUT(false, 1)
+KERNEL_OF_MANY(attention_input_half_m4, AttentionInputArgs, 256) ATTENTION_INPUT(false, 4)

@@ -99,8 +99,12 @@ DEVICE Value load_again(const device void* address) {
   static void name##_body(const Args& a)
 // The same, with registers rationed so that so many of its blocks fit a processor at once.
 #define KERNEL_OF_BLOCKS(name, Args, threads, blocks) KERNEL(name, Args, threads)
+// The same where a processor has 65536 registers, as NVIDIA's do; elsewhere a KERNEL.
+#define KERNEL_RESIDENT(name, Args, threads, blocks) KERNEL(name, Args, threads)
 // The same, with as many registers as it needs, where a compiler would rather have it spill.
 #define KERNEL_UNRATIONED(name, Args, threads) KERNEL(name, Args, threads)
+// The same on every GPU: of a kernel with many formats in it, nvcc 13.0 is too sparing everywhere.
+#define KERNEL_OF_MANY(name, Args, threads) KERNEL(name, Args, threads)
 // Memory that the threads of a block share; contents undefined. One of the two per kernel.
 #define SHARED(Type, name) Type& name = *static_cast<Type*>(::talaria::simt::shared(sizeof(Type)))
 #define DYNAMIC_SHARED(Type, name) SHARED(Type, name)
@@ -187,6 +191,10 @@ DEVICE Words load_once(const void* address) {
   std::memcpy(&words, address, sizeof words);
   return words;
 }
+template <typename Value>
+DEVICE Value load_again(const void* address) {
+  return load_once<Value>(address);
+}
 
 #elif defined(__CUDA__) || defined(__CUDACC__)
 // ---- CUDA: nvcc, or clang without NVIDIA's headers ------------------------------------------------------------------
@@ -217,8 +225,10 @@ DEVICE Words load_once(const void* address) {
 #else
 #define KERNEL_UNRATIONED(name, Args, threads) KERNEL(name, Args, threads)
 #endif
+#define KERNEL_OF_MANY(name, Args, threads) KERNEL_OF_BLOCKS(name, Args, threads, 1)
 #define KERNEL_OF_BLOCKS(name, Args, threads, blocks) \
   extern "C" __global__ void __launch_bounds__(threads, blocks) talaria_##name(const Args a)
+#define KERNEL_RESIDENT(name, Args, threads, blocks) KERNEL_OF_BLOCKS(name, Args, threads, blocks)
 #define SHARED(Type, name) __shared__ Type name
 #define DYNAMIC_SHARED(Type, name)                                              \
   extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \
@@ -385,6 +395,8 @@ DEVICE Value load_again(const void* address) {
 #define KERNEL_OF_BLOCKS(name, Args, threads, blocks)                                                        \
   extern "C" __global__ void __attribute__((amdgpu_flat_work_group_size(1, threads), amdgpu_waves_per_eu(blocks))) \
   talaria_##name(const Args a)
+#define KERNEL_RESIDENT(name, Args, threads, blocks) KERNEL(name, Args, threads)
+#define KERNEL_OF_MANY(name, Args, threads) KERNEL_UNRATIONED(name, Args, threads)
 #define SHARED(Type, name) __shared__ Type name
 #define DYNAMIC_SHARED(Type, name)                                              \
   extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \

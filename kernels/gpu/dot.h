@@ -267,18 +267,19 @@ struct Int8 {
         for (int j = 0; j < 4; j++) dot = dot4(c.code[i][j], word_of(x, j), dot);
       }
       float part = fma(c.scale[0], static_cast<float>(dot), -(c.minimum[0] * static_cast<float>(codes_sum)));
-      return fma(part, bits_float(packed.x), sum);
-    }
-    UNROLL
-    for (int i = 0; i < Format::runs; i++) {
-      Words4 x = *reinterpret_cast<const GLOBAL Words4*>(codes + i * Format::run_step);
-      Words2 packed = scales[i * Format::run_step / 32];
-      int32_t codes_sum = static_cast<int16_t>(packed.y >> (at.place / 16 + i * Format::run_step / 16) % 2 * 16);
-      int32_t dot = 0;
-      UNROLL
-      for (int j = 0; j < 4; j++) dot = dot4(c.code[i][j], word_of(x, j), dot);
-      float part = fma(c.scale[i], static_cast<float>(dot), -(c.minimum[i] * static_cast<float>(codes_sum)));
       sum = fma(part, bits_float(packed.x), sum);
+    } else {
+      UNROLL
+      for (int i = 0; i < Format::runs; i++) {
+        Words4 x = *reinterpret_cast<const GLOBAL Words4*>(codes + i * Format::run_step);
+        Words2 packed = scales[i * Format::run_step / 32];
+        int32_t codes_sum = static_cast<int16_t>(packed.y >> (at.place / 16 + i * Format::run_step / 16) % 2 * 16);
+        int32_t dot = 0;
+        UNROLL
+        for (int j = 0; j < 4; j++) dot = dot4(c.code[i][j], word_of(x, j), dot);
+        float part = fma(c.scale[i], static_cast<float>(dot), -(c.minimum[i] * static_cast<float>(codes_sum)));
+        sum = fma(part, bits_float(packed.x), sum);
+      }
     }
     return sum;
   }
@@ -367,7 +368,7 @@ DEVICE void lane_products(uint32_t lane, const LOCAL Matrix (&m)[R], const LOCAL
   UNROLL
   for (int r = 0; r < R; r++) {
     rows[r] = Weights::row_of(m[r], row[r]);
-    keep(rows[r].first), keep(rows[r].second), keep(rows[r].third), keep(rows[r].fourth);
+    if constexpr (M == 1) keep(rows[r].first), keep(rows[r].second), keep(rows[r].third), keep(rows[r].fourth);
   }
   const uint32_t place = Weights::column(lane);
   [[maybe_unused]] constexpr int under_way = M == 1 ? 2 : 1;  // more would need more registers than there are
@@ -381,7 +382,7 @@ DEVICE void lane_products(uint32_t lane, const LOCAL Matrix (&m)[R], const LOCAL
     }
     Weights weights[R];
     UNROLL
-    for (int r = 0; r < R; r++) weights[r] = Weights::load(rows[r], chunk);
+    for (int r = 0; r < R; r++) weights[r] = Weights::load(M == 1 ? rows[r] : Weights::row_of(m[r], row[r]), chunk);
     UNROLL
     for (int r = 0; r < R; r++) {
       auto decoded = Weights::decode(weights[r], M == 1 ? static_cast<int32_t>(lane) : chunk);

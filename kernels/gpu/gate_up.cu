@@ -1,14 +1,14 @@
 // The first half of experts: gate, up and SiLU in one launch, the result rounded in the epilogue. Few rows; see product.cu.
 //
 // A block of threads owns 32 rows of gate and up, as those give one block of int8 activations; a warp takes a row of each
-// at a time.
+// at a time. How many warps a block has, the composer chooses for a device (native/gpu/compose.cpp).
 #include "dot.h"
 #include "maths.h"
 #include "tiles.h"
 
 namespace {
 
-constexpr int rows_per_block = 32, warps = 8;
+constexpr uint32_t rows_per_block = 32;
 
 template <int M>
 struct GateUpShared {
@@ -23,8 +23,8 @@ DEVICE void gate_up(const GateUpArgs& a, GateUpShared<M>& shared) {
   if (tile.count == 0 || tile.matrix < 0) return;
   Matrix matrices[2] = {matrix_of(a.gate, Format::type, tile.matrix), matrix_of(a.up, Format::type, tile.matrix)};
   int64_t begin = static_cast<int64_t>(block_x()) * rows_per_block;
-  for (int r = static_cast<int>(warp_index()); r < rows_per_block; r += warps) {
-    int64_t at = smaller(begin + r, a.gate.rows - 1), row[2] = {at, at};
+  for (uint32_t r = warp_index(); r < rows_per_block; r += block_threads() / 32) {
+    const int64_t at = smaller(begin + r, a.gate.rows - 1), row[2] = {at, at};
     float sum[2][M];
     warp_products<Mode, Format, 2, M>(lane_index(), matrices, row, a.in, tile.source, sum);
     UNROLL
@@ -41,19 +41,25 @@ DEVICE void gate_up(const GateUpArgs& a, GateUpShared<M>& shared) {
 
 }  // namespace
 
-#define GATE_UP_M(KERNEL, format, Format, mode, Mode, m)                   \
-  KERNEL(gate_up_##format##_##mode##_m##m, GateUpArgs, 256) {              \
-    SHARED(GateUpShared<m>, shared);                                       \
-    gate_up<Mode, Format, m>(a, shared);                                   \
+#define GATE_UP_BODY(Format, Mode, m)        \
+  {                                          \
+    SHARED(GateUpShared<m>, shared);         \
+    gate_up<Mode, Format, m>(a, shared);     \
   }
-#define GATE_UP(format, Format, mode, Mode)               \
-  GATE_UP_M(KERNEL, format, Format, mode, Mode, 1)        \
-  GATE_UP_M(KERNEL_UNRATIONED, format, Format, mode, Mode, 4)
-GATE_UP(q4_0, Q4_0, int8, Int8)
-GATE_UP(q8_0, Q8_0, int8, Int8)
-GATE_UP(q4_k, Q4_K, int8, Int8)
-GATE_UP(q5_k, Q5_K, int8, Int8)
-GATE_UP(q6_k, Q6_K, int8, Int8)
+#define GATE_UP_M4(format, Format, mode, Mode) \
+  KERNEL_UNRATIONED(gate_up_##format##_##mode##_m4, GateUpArgs, 256) GATE_UP_BODY(Format, Mode, 4)
+#define GATE_UP(format, Format, mode, Mode)                                                  \
+  KERNEL(gate_up_##format##_##mode##_m1, GateUpArgs, 256) GATE_UP_BODY(Format, Mode, 1)      \
+  GATE_UP_M4(format, Format, mode, Mode)
+// So many blocks on a processor of 65536 registers, as fit without spilling.
+#define GATE_UP_CODES(format, Format, blocks)                                                            \
+  KERNEL_RESIDENT(gate_up_##format##_int8_m1, GateUpArgs, 256, blocks) GATE_UP_BODY(Format, Int8, 1)     \
+  GATE_UP_M4(format, Format, int8, Int8)
+GATE_UP_CODES(q4_0, Q4_0, 4)
+GATE_UP_CODES(q8_0, Q8_0, 4)
+GATE_UP_CODES(q4_k, Q4_K, 4)
+GATE_UP_CODES(q5_k, Q5_K, 3)
+GATE_UP_CODES(q6_k, Q6_K, 3)
 GATE_UP(q4_0, Q4_0, half, Half)
 GATE_UP(q8_0, Q8_0, half, Half)
 GATE_UP(q4_k, Q4_K, half, Half)

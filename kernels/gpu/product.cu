@@ -82,14 +82,20 @@ DEVICE void product(const ProductArgs& a) {
 
 }  // namespace
 
-#define PRODUCT(format, Format, mode, Mode)                                                             \
-  KERNEL(product_##format##_##mode##_m1, ProductArgs, 128) { product<Mode, Format, 1>(a); }            \
+#define PRODUCT_M4(format, Format, mode, Mode) \
   KERNEL_UNRATIONED(product_##format##_##mode##_m4, ProductArgs, 128) { product<Mode, Format, 4>(a); }
-PRODUCT(q4_0, Q4_0, int8, Int8)
-PRODUCT(q8_0, Q8_0, int8, Int8)
-PRODUCT(q4_k, Q4_K, int8, Int8)
-PRODUCT(q5_k, Q5_K, int8, Int8)
-PRODUCT(q6_k, Q6_K, int8, Int8)
+#define PRODUCT(format, Format, mode, Mode)                                                  \
+  KERNEL(product_##format##_##mode##_m1, ProductArgs, 128) { product<Mode, Format, 1>(a); }  \
+  PRODUCT_M4(format, Format, mode, Mode)
+// So many blocks on a processor of 65536 registers, as fit without spilling.
+#define PRODUCT_CODES(format, Format, blocks)                                                              \
+  KERNEL_RESIDENT(product_##format##_int8_m1, ProductArgs, 128, blocks) { product<Int8, Format, 1>(a); }   \
+  PRODUCT_M4(format, Format, int8, Int8)
+PRODUCT_CODES(q4_0, Q4_0, 8)
+PRODUCT_CODES(q8_0, Q8_0, 8)
+PRODUCT_CODES(q4_k, Q4_K, 8)
+PRODUCT_CODES(q5_k, Q5_K, 7)
+PRODUCT_CODES(q6_k, Q6_K, 6)
 PRODUCT(q4_0, Q4_0, half, Half)
 PRODUCT(q8_0, Q8_0, half, Half)
 PRODUCT(q4_k, Q4_K, half, Half)

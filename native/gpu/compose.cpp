@@ -92,6 +92,20 @@ Kernel gate_up_kernel(int32_t type, bool int8, bool single) {
                 : of_type(type, int8, Kernel::gate_up_q4_0_int8_m4, Kernel::gate_up_q4_0_half_m4, 4);
 }
 
+// Threads of a block of gate_up_*_m1. All blocks take the same time, so that a device works in waves of as many as it runs at
+// once: with the size that leaves most warps for the last wave, memory is busy to the end.
+uint32_t gate_up_threads(Runtime& runtime, Kernel kernel, int64_t blocks) {
+  uint32_t best = 256;
+  int64_t most = 0;
+  for (uint32_t threads : {256u, 128u, 64u}) {
+    int64_t at_once = runtime.resident_blocks(kernel, threads);
+    if (at_once <= 0) return 256;
+    int64_t warps = ((blocks - 1) % at_once + 1) * threads / 32;
+    if (warps > most) most = warps, best = threads;
+  }
+  return best;
+}
+
 constexpr int32_t vector_rows = 4;   // of activations that a vector kernel takes at once
 constexpr int32_t wanted_chunk = 64;  // wanted rows whose logits are kept at once
 
@@ -425,8 +439,10 @@ void Composer::gate_and_up(const talaria_experts_args& a, const PairTiles& tiles
       Matmul matmul = choose_matmul(runtime_.properties(), MatmulOp::GATE_UP, gate.type, gate_codes);
       return push(Launch::of(matmul.kernel, tiles.most, matmul.blocks(gated.stride), 1, matmul.threads, args));
     }
-    Kernel kernel = gate_up_kernel(gate.type, gate_codes, tiles.list.tiles == nullptr);
-    return push(Launch::of(kernel, unsigned_of(gated.stride / 32), tiles.most, 1, 256, args));
+    bool single = tiles.list.tiles == nullptr;
+    Kernel kernel = gate_up_kernel(gate.type, gate_codes, single);
+    uint32_t threads = single ? gate_up_threads(runtime_, kernel, gated.stride / 32 * tiles.most) : 256;
+    return push(Launch::of(kernel, unsigned_of(gated.stride / 32), tiles.most, 1, threads, args));
   }
   int64_t pairs = int64_t{shape_.rows} * tiles.list.used;
   SiluMultiplyArgs joined{};

@@ -377,6 +377,15 @@ void DriverRuntime::start_all(std::span<const Launch> launches) {
   }
 }
 
+int64_t DriverRuntime::resident_blocks(Kernel kernel, uint32_t threads) {
+  void* found = functions_[static_cast<size_t>(kernel)];
+  if (found == nullptr) return 0;
+  enter("asking how many blocks a kernel runs at once");
+  int blocks = 0;
+  api_.check(api_.occupancy(&blocks, found, static_cast<int>(threads), 0), "asking how many blocks a kernel runs at once");
+  return int64_t{blocks} * properties_.processors;
+}
+
 void DriverRuntime::launch(const Launch& launch) {
   enter("launching a kernel");
   prepare(function(launch), launch.shared_bytes);

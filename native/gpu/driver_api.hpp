@@ -64,7 +64,9 @@ enum : Status { DRIVER_OK = 0, DRIVER_OUT_OF_MEMORY = 2, DRIVER_NO_DEVICE = 100,
   X(can_access_peer, Status(int* can, int device, int other), "cuDeviceCanAccessPeer", "hipDeviceCanAccessPeer")           \
   X(record_event, Status(void* event, void* stream), "cuEventRecord", "hipEventRecord")                                   \
   X(wait_event, Status(void* event), "cuEventSynchronize", "hipEventSynchronize")                                         \
-  X(elapsed, Status(float* ms, void* from, void* to), "cuEventElapsedTime", "hipEventElapsedTime")
+  X(elapsed, Status(float* ms, void* from, void* to), "cuEventElapsedTime", "hipEventElapsedTime")                        \
+  X(occupancy, Status(int* blocks, void* function, int threads, size_t dynamic_bytes),                                    \
+    "cuOccupancyMaxActiveBlocksPerMultiprocessor", "hipModuleOccupancyMaxActiveBlocksPerMultiprocessor")
 
 class DriverApi {
  public:
@@ -105,6 +107,7 @@ class DriverRuntime : public Runtime {
   void download(void* host, const void* source, int64_t bytes) override;
   void copy(void* target, const void* source, int64_t bytes) override;
   void fill(void* target, uint8_t value, int64_t bytes) override;
+  int64_t resident_blocks(Kernel kernel, uint32_t threads) override;
   void launch(const Launch& launch) override;
   std::unique_ptr<Graph> capture(std::span<const Launch> launches) override;
   void replay(Graph& graph) override;

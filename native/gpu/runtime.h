@@ -121,6 +121,9 @@ class Runtime {
   virtual void copy(void* target, const void* source, int64_t bytes) = 0;
   virtual void fill(void* target, uint8_t value, int64_t bytes) = 0;
 
+  // How many blocks, of so many threads, of a kernel that uses no dynamic memory the device runs at once; 0: that is not known.
+  virtual int64_t resident_blocks(Kernel, uint32_t) { return 0; }
+
   virtual void launch(const Launch& launch) = 0;
   virtual std::unique_ptr<Graph> capture(std::span<const Launch> launches) = 0;
   virtual void replay(Graph& graph) = 0;

@@ -156,6 +156,8 @@ void works() {
     runtime->record(*to);
     runtime->wait(*to);
     expect(runtime->elapsed_ms(*from, *to) == 1.5, "elapsed");
+    expect(runtime->resident_blocks(Kernel::fill, 256) == 132 * 8 && runtime->resident_blocks(Kernel::fill, 64) == 132 * 32,
+           "blocks that run at once");
     expect(log_text() == written("", 1), "a launch");
     const Launch launches[] = {a_launch(2), a_launch(3, 100000)};
     auto graph = runtime->capture(launches);

@@ -264,6 +264,11 @@ Status fake_can_access_peer(int* can, int device, int other) {
   return trouble("can_access_peer", true);
 }
 
+Status fake_occupancy(int* blocks, void*, int threads, size_t) {
+  *blocks = 2048 / threads;
+  return trouble("occupancy", true);
+}
+
 Status fake_create_event(void** event, unsigned) { return make("create_event", event); }
 Status fake_destroy_event(void* event) { return end("destroy_event", event); }
 Status fake_record_event(void* event, void*) { return live.count(event) == 0 ? 400 : trouble("record_event", true); }
