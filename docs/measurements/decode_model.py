@@ -8,6 +8,7 @@ caches but for what was asked for ahead, and its latencies are what such GPUs ar
 """
 import collections
 import heapq
+import math
 
 Gpu = collections.namedtuple('Gpu', 'name processors bandwidth latency cached_latency clock warps early')  # bytes/us, us, MHz
 H200 = Gpu('H200', 132, 4.3e6, 0.70, 0.28, 1755, 64, True)
@@ -163,12 +164,22 @@ class Model:
 Shape = collections.namedtuple('Shape', 'row instructions turns product gate_up attention_input')
 BEFORE = {'Q4_K': Shape(2304, .124, 2, 80, 115, 128), 'Q8_0': Shape(4352, .051, 4, 56, 48, 128),
           'F16': Shape(8192, .053, 8, 52, 52, 128)}
-NOW = {'Q4_K': Shape(2304, .093, 2, 72, 64, 80), 'Q8_0': Shape(4352, .041, 4, 48, 48, 80),
-       'F16': Shape(8192, .047, 8, 48, 40, 80)}
+NOW = {'Q4_K': Shape(2304, .095, 2, 64, 64, 80), 'Q8_0': Shape(4352, .042, 4, 64, 64, 80),
+       'F16': Shape(8192, .047, 8, 48, 48, 80)}
 
 
-def layer(shape, early, ahead):
+def gate_up_warps(gpu, registers, blocks):
+    """As the composer does: the size of blocks that leaves most warps for the last wave."""
+    def last(warps):
+        at_once = gpu.processors * min(REGISTERS // ((registers + 7) // 8 * 8 * 32 * warps), gpu.warps // warps)
+        return ((blocks - 1) % at_once + 1) * warps
+    return max((8, 4, 2), key=last)
+
+
+def layer(shape, early, ahead, warps=8, split=1):
+    """`split`: warps that share two rows of down, which are 3.5 times as long as those of the others."""
     batch = 2 * shape.row / shape.turns
+    down_batches = math.ceil(shape.turns * 3.5 / split)
     work = dict(batches=shape.turns, bytes=batch, instructions=shape.instructions)
     first = min(early, 2 * shape.row)
     return [
@@ -178,9 +189,9 @@ def layer(shape, early, ahead):
         Kernel('combine', 32, 4, 28, fixed=1.5),
         Kernel('output', 512, 4, shape.product, early=first, **work),
         Kernel('route', 1, 16, 32, fixed=3.0),
-        Kernel('gate_up', 896, 8, shape.gate_up, steps=4, prologue=0.9, **work),
-        Kernel('down', 1024, 4, shape.product, early=first, ahead=ahead, prologue=0.9,
-               **dict(work, batches=int(shape.turns * 3.5))),
+        Kernel('gate_up', 896, warps, shape.gate_up, steps=32 // warps, prologue=0.9, **work),
+        Kernel('down', 1024 * split, 4, shape.product, early=first, ahead=ahead, prologue=0.9,
+               **dict(work, batches=down_batches, bytes=batch * shape.turns * 3.5 / split / down_batches)),
     ]
 
 
@@ -196,11 +207,14 @@ def show(gpu, text, kernels):
 def main():
     print('| GPU | what | us a layer | of the bandwidth | us of each launch |\n|---|---|---|---|---|')
     for gpu in (H200, RTX_5090, A100):
-        for name in NOW:
+        for name, now in NOW.items():
             show(gpu, f'{name}, before', layer(BEFORE[name], 0, 0))
+            show(gpu, f'{name}, fewer instructions and registers', layer(now, 0, 0))
+            warps = gate_up_warps(gpu, now.gate_up, 896)
+            show(gpu, f'{name}, and blocks by what runs at once', layer(now, 0, 0, warps))
             if gpu.early:
-                show(gpu, f'{name}, fewer instructions and registers', layer(NOW[name], 0, 0))
-            show(gpu, f'{name}, now', layer(NOW[name], 4608, 2 if name == 'Q4_K' and gpu.early else 0))
+                show(gpu, f'{name}, and asked for ahead', layer(now, 4608, 2 if name == 'Q4_K' else 0, warps))
+                show(gpu, f'{name}, the same with rows of down split in two', layer(now, 4608, 0, warps, 2))
 
 
 if __name__ == '__main__':

@@ -73,7 +73,7 @@ DEVICE float turn(const AttentionInputArgs& a, float value, int64_t column, int3
 }
 
 // A lane asks for a plane of one of the four rows that its warp takes.
-DEVICE void prefetch_input(const WeightArg& weight, int64_t begin) {
+[[maybe_unused]] DEVICE void prefetch_input(const WeightArg& weight, int64_t begin) {
   const int64_t row = begin + warp_index() * 2 + lane_index() / 4 % 2 + lane_index() / 8 * (2 * warps);
   if (lane_index() >= 16 || block_y() != 0 || row >= weight.rows) return;
   prefetch_piece(prefetch_plane(weight, weight.type, 0, lane_index() % 4), row, 0);
@@ -113,7 +113,7 @@ DEVICE void attention_input(const AttentionInputArgs& a, InputShared<M>& shared)
     SHARED(InputShared<m>, shared);        \
     attention_input<int8, m>(a, shared);   \
   }
-KERNEL_RESIDENT(attention_input_int8_m1, AttentionInputArgs, 256, 3) ATTENTION_INPUT(true, 1)
+KERNEL(attention_input_int8_m1, AttentionInputArgs, 256) ATTENTION_INPUT(true, 1)
 KERNEL_OF_MANY(attention_input_int8_m4, AttentionInputArgs, 256) ATTENTION_INPUT(true, 4)
 KERNEL_UNRATIONED(attention_input_half_m1, AttentionInputArgs, 256) ATTENTION_INPUT(false, 1)
 KERNEL_OF_MANY(attention_input_half_m4, AttentionInputArgs, 256) ATTENTION_INPUT(false, 4)

@@ -99,7 +99,7 @@ DEVICE Value load_again(const device void* address) {
   static void name##_body(const Args& a)
 // The same, with registers rationed so that so many of its blocks fit a processor at once.
 #define KERNEL_OF_BLOCKS(name, Args, threads, blocks) KERNEL(name, Args, threads)
-// The same where a processor has 65536 registers, as NVIDIA's do; elsewhere a KERNEL.
+// The same on NVIDIA's GPUs from sm_90 on, whose memory takes the most warps to keep busy; elsewhere a KERNEL.
 #define KERNEL_RESIDENT(name, Args, threads, blocks) KERNEL(name, Args, threads)
 // The same, with as many registers as it needs, where a compiler would rather have it spill.
 #define KERNEL_UNRATIONED(name, Args, threads) KERNEL(name, Args, threads)
@@ -228,7 +228,11 @@ DEVICE Value load_again(const void* address) {
 #define KERNEL_OF_MANY(name, Args, threads) KERNEL_OF_BLOCKS(name, Args, threads, 1)
 #define KERNEL_OF_BLOCKS(name, Args, threads, blocks) \
   extern "C" __global__ void __launch_bounds__(threads, blocks) talaria_##name(const Args a)
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 #define KERNEL_RESIDENT(name, Args, threads, blocks) KERNEL_OF_BLOCKS(name, Args, threads, blocks)
+#else
+#define KERNEL_RESIDENT(name, Args, threads, blocks) KERNEL(name, Args, threads)
+#endif
 #define SHARED(Type, name) __shared__ Type name
 #define DYNAMIC_SHARED(Type, name)                                              \
   extern __shared__ __attribute__((aligned(16))) unsigned char talaria_shared[]; \

@@ -18,7 +18,7 @@ DEVICE RowTile<M> product_tile(const ProductArgs& a) {
 
 // The matrix of a pair by itself, before what comes before has ended, or -1. The launch that chose the expert comes before that
 // one and has ended; were the id stale all the same, the wrong rows would be asked for, and the right ones loaded later.
-DEVICE int32_t early_matrix(const ProductArgs& a) {
+[[maybe_unused]] DEVICE int32_t early_matrix(const ProductArgs& a) {
   const int32_t pair = static_cast<int32_t>(block_y()), used = a.tiles.used;
   if (a.grouped != PAIRS || a.tiles.tiles != nullptr || pair >= a.batch.header[0] * used) return -1;
   const int32_t* id = a.tiles.routing + pair / used * 2 * used + pair % used;
@@ -27,7 +27,7 @@ DEVICE int32_t early_matrix(const ProductArgs& a) {
 
 // A lane asks for a plane of one of the warp's rows.
 struct AskForRow {
-  CONSTANT bool asks = true;
+  [[maybe_unused]] CONSTANT bool asks = true;
   PrefetchPlane plane;
   int64_t row;
   DEVICE_MEMBER void operator()(int32_t chunk) const { prefetch_piece(plane, row, chunk + 128); }

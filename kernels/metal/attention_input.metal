@@ -18,7 +18,7 @@ struct InputShared {
 template <typename Mode, typename Format, int M>
 DEVICE void fill_results(Place at, constant AttentionInputArgs& a, constant WeightArg& weight, int64_t begin,
                          const thread RowTile<M>& tile, threadgroup InputShared<M>& shared) {
-  Matrix m = matrix_of(weight, 0), matrices[2] = {m, m};
+  Matrix m = matrix_of(weight, Format::type, 0), matrices[2] = {m, m};
   for (int r = static_cast<int>(at.warp()) * 2; r < rows_per_block; r += 2 * warps) {
     int64_t row[2] = {smaller(begin + r, weight.rows - 1), smaller(begin + r + 1, weight.rows - 1)};
     float sum[2][M];

@@ -7,33 +7,32 @@
 #include "../gpu/tiles.h"
 #include "kernel.h"
 
-constant constexpr int rows_per_block = 32, warps = 8;
+constant constexpr uint32_t rows_per_block = 32;
 
 template <int M>
 struct GateUpShared {
-  float gated[M][rows_per_block];
+  float gate[M][rows_per_block], up[M][rows_per_block];
 };
 
 template <typename Mode, typename Format, int M>
 DEVICE void gate_up(Place at, constant GateUpArgs& a, threadgroup GateUpShared<M>& shared) {
   RowTile<M> tile = pair_tile<M>(a.tiles, a.batch, a.gate.matrices, true, at.block.y);
   if (tile.count == 0 || tile.matrix < 0) return;
-  Matrix matrices[2] = {matrix_of(a.gate, tile.matrix), matrix_of(a.up, tile.matrix)};
+  Matrix matrices[2] = {matrix_of(a.gate, Format::type, tile.matrix), matrix_of(a.up, Format::type, tile.matrix)};
   int64_t begin = static_cast<int64_t>(at.block.x) * rows_per_block;
-  for (int r = static_cast<int>(at.warp()); r < rows_per_block; r += warps) {
+  for (uint32_t r = at.warp(); r < rows_per_block; r += at.threads / 32) {
     int64_t one = smaller(begin + r, a.gate.rows - 1), row[2] = {one, one};
     float sum[2][M];
     warp_products<Mode, Format, 2, M>(at.lane(), matrices, row, a.in, tile.source, sum);
     UNROLL
     for (int i = 0; i < M; i++) {
-      if (static_cast<int>(at.lane()) == i) {
-        shared.gated[i][r] = begin + r < a.gate.rows ? silu(sum[0][i]) * sum[1][i] : 0.0f;
-      }
+      if (static_cast<int>(at.lane()) == i) shared.gate[i][r] = sum[0][i], shared.up[i][r] = sum[1][i];
     }
   }
   barrier();
-  int i = static_cast<int>(at.warp()) % M;
-  store_block(a.out, at.lane(), pick(tile.target, i), begin, shared.gated[i][at.lane()],
+  int i = static_cast<int>(at.warp()) % M;  // a lane has a row of the weights now
+  float value = silu(shared.gate[i][at.lane()]) * shared.up[i][at.lane()];
+  store_block(a.out, at.lane(), pick(tile.target, i), begin, begin + at.lane() < a.gate.rows ? value : 0.0f,
               static_cast<int>(at.warp()) < tile.count);
 }
 

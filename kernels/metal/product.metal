@@ -20,7 +20,7 @@ DEVICE void product(Place at, constant ProductArgs& a) {
   if (tile.count == 0) return;
   bool absent = tile.matrix < 0;
   if (absent && a.zero_absent == 0) return;
-  Matrix m = matrix_of(a.weight, absent ? 0 : tile.matrix), matrices[rows_per_warp] = {m, m};
+  Matrix m = matrix_of(a.weight, Format::type, absent ? 0 : tile.matrix), matrices[rows_per_warp] = {m, m};
   int64_t first = (static_cast<int64_t>(at.block.x) * (at.threads / 32) + at.warp()) * rows_per_warp;
   int64_t row[rows_per_warp];
   UNROLL
