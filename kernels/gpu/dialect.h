@@ -25,7 +25,7 @@ struct alignas(16) Floats4 {
 // prefetch(): bytes of device memory that will be read soon come into the second cache, where a device can be asked for that
 // (`prefetches`); it is a hint, and may come before dependency_wait() for what no launch writes.
 // load_system(), store_system(), system_fence(): of memory that the host and other devices read and write meanwhile.
-// load_once(), load_again(): of memory that no launch writes, and that other lanes or later turns read too or do not.
+// load_once(), load_again(): of memory that no launch writes, which is read once, or by other lanes and later turns too.
 // keep(): an address that has been computed stays in a register, where a compiler would compute it anew in a loop.
 // in_order(): what comes behind it is not begun before it, as that would take more registers than there are.
 #if defined(__METAL_VERSION__)

@@ -2,7 +2,8 @@
 //
 // A chunk is what one load of 16 bytes brings. Of a quantised format it holds runs of 16 values, each within a block of 32
 // activations: run i begins at column `column[i]` (run_column), run_step columns behind the one before, and is
-// scale[i] * code - minimum[i]. Two runs 16 columns apart are a whole block, with one scale and one minimum. Loads are apart from decoding, so that those of several rows are under way at once.
+// scale[i] * code - minimum[i]. Two runs 16 columns apart are a whole block, with one scale and one minimum. Loads are apart
+// from decoding, so that those of several rows are under way at once.
 //
 // With much memory bandwidth these loops are bound by their instructions: an H200's lanes issue 6 for each byte that arrives
 // (docs/gpu-backends.md). So offsets within a row have 32 bits and no sign, and what depends on a chunk's place among the 8

@@ -29,8 +29,8 @@ TALARIA_DRIVER_FUNCTIONS(PTX_DECLARE)
 
 namespace {
 
-constexpr Status INVALID = 1, OUT_OF_MEMORY = 2, BAD_CONTEXT = 201, BAD_IMAGE = 218, NOT_FOUND = 500,
-                 ILLEGAL = 719, ALREADY_PINNED = 712, NOT_PINNED = 713, PEER_ENABLED = 704;
+constexpr Status INVALID = 1, OUT_OF_MEMORY = 2, BAD_CONTEXT = 201, BAD_IMAGE = 218, NOT_FOUND = 500, ILLEGAL = 719,
+                 ALREADY_PINNED = 712, NOT_PINNED = 713, PEER_ENABLED = 704;
 constexpr int most_devices = 8;
 
 int setting(const char* name, int otherwise) {

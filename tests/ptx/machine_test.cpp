@@ -417,6 +417,11 @@ void test_accesses() {
       "lane 3 reads 16 bytes that nobody allocated",
       "mul.wide.u32 %rd2, %r0, 2720; add.s64 %rd3, %rd0, %rd2; ld.global.v4.u32 {%r5, %r6, %r7, %r8}, [%rd3+16];");
   expect_says("an odd address", "ld.global.u32 %r9, [%rd0+2];");
+  const std::string ahead = "cp.async.bulk.prefetch.L2.global [%rd0], %r9;";
+  expect_says("", "mov.u32 %r9, 64; " + ahead);
+  expect_says("bytes that nobody allocated", "mov.u32 %r9, 16384; " + ahead);
+  expect_says("other than multiples of 16 bytes", "mov.u32 %r9, 8; " + ahead);
+  expect_says("other than multiples of 16 bytes", "mov.u32 %r9, 64; add.s64 %rd0, %rd0, 4; " + ahead);
   expect_says("an odd address", "ld.global.v4.u32 {%r5, %r6, %r7, %r8}, [%rd0+4];");
   expect_says("touches 4 bytes at 0x400 of 1024", "mov.u32 %r2, 1024; st.shared.u32 [%r2], %r0;");
   expect_says("touches 8 bytes at 0x4 of 1024", "ld.shared.u64 %rd2, [shared+4];");

@@ -508,7 +508,8 @@ void prefetch_bulk(Warp& w, const Instruction& i, uint32_t mask) {
     const uint64_t at = address[l] + static_cast<uint64_t>(i.offset);
     if (at % 16 != 0 || bytes[l] % 16 != 0) throw Fault("a bulk access of other than multiples of 16 bytes");
     if (bytes[l] == 0 || Memory::all().find(at, bytes[l]) == nullptr) {
-      throw Fault("lane " + std::to_string(l) + " asks for " + std::to_string(bytes[l]) + " bytes that nobody allocated");
+      throw Fault("lane " + std::to_string(l) + " asks for " + std::to_string(bytes[l]) +
+                  " bytes that nobody allocated");
     }
   });
 }

@@ -214,8 +214,8 @@ class KernelReader {
     }
     kernel_.code.push_back(i);
     kernel_.text.push_back(s.text);
-    bool stores =
-        name.rfind("st.", 0) == 0 || name.rfind("cp.async.bulk.prefetch", 0) == 0 || i.flow == Flow::BLOCK_BARRIER || name.rfind("bar.", 0) == 0 || name[0] == 'n';
+    bool stores = name.rfind("st.", 0) == 0 || name.rfind("cp.async.bulk.prefetch", 0) == 0 ||
+                  i.flow == Flow::BLOCK_BARRIER || name.rfind("bar.", 0) == 0 || name[0] == 'n';
     if (name.rfind("not", 0) == 0 || name.rfind("neg", 0) == 0) stores = false;
     int to = 0, from = 0;
     // Sources first: a register may be both, and then lived before.
