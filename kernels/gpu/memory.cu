@@ -15,10 +15,14 @@ DEVICE void copy_field(const uint8_t* source, int64_t stride, uint8_t* target, i
 
 // The same of a K-format's nibbles and of its fifth bits, in groups (weights.h).
 DEVICE void copy_nibbles(const uint8_t* source, int64_t stride, uint8_t* target, int64_t blocks) {
-  for (int64_t i = thread_index(); i < blocks * 128; i += block_threads()) target[i] = group_nibbles(source + i / 128 * stride, i % 128);
+  for (int64_t i = thread_index(); i < blocks * 128; i += block_threads()) {
+    target[i] = group_nibbles(source + i / 128 * stride, static_cast<uint32_t>(i) % 128);
+  }
 }
 DEVICE void copy_fifth_bits(const uint8_t* source, int64_t stride, uint8_t* target, int64_t blocks) {
-  for (int64_t i = thread_index(); i < blocks * 32; i += block_threads()) target[i] = group_fifth_bits(source + i / 32 * stride, i % 32);
+  for (int64_t i = thread_index(); i < blocks * 32; i += block_threads()) {
+    target[i] = group_fifth_bits(source + i / 32 * stride, static_cast<uint32_t>(i) % 32);
+  }
 }
 
 }  // namespace

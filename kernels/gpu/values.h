@@ -25,13 +25,12 @@ DEVICE float weight_value(const LOCAL Matrix& m, int32_t type, int64_t row, int6
     }
     default: {  // Q4_K, Q5_K
       const GLOBAL uint8_t* heads = type == TALARIA_Q4_K ? m.second : m.third;
-      int group = static_cast<int>(within / 32);
-      int64_t i = within % 32;
+      const uint32_t group = static_cast<uint32_t>(within) / 32, i = static_cast<uint32_t>(within) % 32;
       uint32_t code = m.first[block * 128 + group * 16 + i % 16] >> i / 16 * 4 & 15;
       if (type == TALARIA_Q5_K) code |= (m.second[block * 32 + group * 4 + i % 4] >> i / 4 & 1u) << 4;
       float scale, minimum;
       Words4 head = *reinterpret_cast<const GLOBAL Words4*>(heads + block * 16);
-      group_scale(head, static_cast<uint32_t>(group), scale, minimum);
+      group_scale(head, group, scale, minimum);
       return scale * static_cast<float>(code) - minimum;
     }
   }

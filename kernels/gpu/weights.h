@@ -26,15 +26,15 @@
 // groups in the low and high nibbles of 32 bytes, and bit g of fifth byte i is value i's of group g. One group alone in 16 bytes
 // has one scale to decode for 32 values.
 template <typename Bytes>
-TALARIA_BOTH uint8_t group_nibbles(Bytes nibbles, int64_t at) {
-  const int64_t group = at / 16, from = group / 2 * 32 + at % 16;
+TALARIA_BOTH uint8_t group_nibbles(Bytes nibbles, uint32_t at) {
+  const uint32_t group = at / 16, from = group / 2 * 32 + at % 16;
   const uint32_t low = nibbles[from], high = nibbles[from + 16];  // values i and i + 16
   return static_cast<uint8_t>(group % 2 == 0 ? (low & 15) | (high & 15) << 4 : low >> 4 | (high & 0xf0));
 }
 template <typename Bytes>
-TALARIA_BOTH uint8_t group_fifth_bits(Bytes fifth, int64_t at) {
+TALARIA_BOTH uint8_t group_fifth_bits(Bytes fifth, uint32_t at) {
   uint32_t bits = 0;
-  for (int k = 0; k < 8; k++) bits |= (static_cast<uint32_t>(fifth[4 * k + at % 4]) >> at / 4 & 1) << k;
+  for (uint32_t k = 0; k < 8; k++) bits |= (static_cast<uint32_t>(fifth[4 * k + at % 4]) >> at / 4 & 1) << k;
   return static_cast<uint8_t>(bits);
 }
 

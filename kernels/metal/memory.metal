@@ -15,10 +15,14 @@ DEVICE void copy_field(Place at, const device uint8_t* source, int64_t stride, d
 
 // The same of a K-format's nibbles and of its fifth bits, in groups (weights.h).
 DEVICE void copy_nibbles(Place at, const device uint8_t* source, int64_t stride, device uint8_t* target, int64_t blocks) {
-  for (int64_t i = at.index; i < blocks * 128; i += at.threads) target[i] = group_nibbles(source + i / 128 * stride, i % 128);
+  for (int64_t i = at.index; i < blocks * 128; i += at.threads) {
+    target[i] = group_nibbles(source + i / 128 * stride, static_cast<uint32_t>(i) % 128);
+  }
 }
 DEVICE void copy_fifth_bits(Place at, const device uint8_t* source, int64_t stride, device uint8_t* target, int64_t blocks) {
-  for (int64_t i = at.index; i < blocks * 32; i += at.threads) target[i] = group_fifth_bits(source + i / 32 * stride, i % 32);
+  for (int64_t i = at.index; i < blocks * 32; i += at.threads) {
+    target[i] = group_fifth_bits(source + i / 32 * stride, static_cast<uint32_t>(i) % 32);
+  }
 }
 
 // A block of threads per row.
