@@ -51,7 +51,7 @@ DEVICE void gate_up(const GateUpArgs& a, GateUpShared<M>& shared) {
 #define GATE_UP(format, Format, mode, Mode)                                                  \
   KERNEL(gate_up_##format##_##mode##_m1, GateUpArgs, 256) GATE_UP_BODY(Format, Mode, 1)      \
   GATE_UP_M4(format, Format, mode, Mode)
-// So many blocks on a processor of 65536 registers, as fit without spilling.
+// So many blocks on a processor of 65536 registers as fit with two words of stack at most.
 #define GATE_UP_CODES(format, Format, blocks)                                                            \
   KERNEL_RESIDENT(gate_up_##format##_int8_m1, GateUpArgs, 256, blocks) GATE_UP_BODY(Format, Int8, 1)     \
   GATE_UP_M4(format, Format, int8, Int8)

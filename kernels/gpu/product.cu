@@ -87,7 +87,7 @@ DEVICE void product(const ProductArgs& a) {
 #define PRODUCT(format, Format, mode, Mode)                                                  \
   KERNEL(product_##format##_##mode##_m1, ProductArgs, 128) { product<Mode, Format, 1>(a); }  \
   PRODUCT_M4(format, Format, mode, Mode)
-// So many blocks on a processor of 65536 registers, as fit without spilling.
+// So many blocks on a processor of 65536 registers as fit with two words of stack at most.
 #define PRODUCT_CODES(format, Format, blocks)                                                              \
   KERNEL_RESIDENT(product_##format##_int8_m1, ProductArgs, 128, blocks) { product<Int8, Format, 1>(a); }   \
   PRODUCT_M4(format, Format, int8, Int8)

@@ -52,12 +52,11 @@ TALARIA_BOTH int64_t plain_row_bytes(int32_t type, int64_t columns) {
 
 // Bytes that 256 columns of a row take in a plane; 0 where there is none. Rows of plain values are padded besides.
 TALARIA_BOTH uint32_t plane_bytes(int32_t type, uint32_t plane) {
-  const uint32_t heads = 16;
   switch (type) {
     case TALARIA_Q4_0: return plane == 0 ? 128 : plane == 1 ? 16 : 0;
     case TALARIA_Q8_0: return plane == 0 ? 256 : plane == 1 ? 16 : 0;
-    case TALARIA_Q4_K: return plane == 0 ? 128 : plane == 1 ? heads : 0;
-    case TALARIA_Q5_K: return plane == 0 ? 128 : plane == 1 ? 32 : plane == 2 ? heads : 0;
+    case TALARIA_Q4_K: return plane == 0 ? 128 : plane == 1 ? 16 : 0;
+    case TALARIA_Q5_K: return plane == 0 ? 128 : plane == 1 ? 32 : plane == 2 ? 16 : 0;
     case TALARIA_Q6_K: return plane == 0 ? 128 : plane == 1 ? 64 : plane == 2 ? 16 : 2;
     default: return plane == 0 ? (type == TALARIA_F32 ? 1024 : 512) : 0;
   }
